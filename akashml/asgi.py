@@ -1,0 +1,77 @@
+"""The ASGI root: lifespan, the gateway's hot POSTs, the Playground's WebSocket, and Django for the rest.
+
+SERVE says what this process does: `gateway` (API only), `pages` (everything but the fast door; inference then goes through the REST
+views) or `all`. Channels' router does not know lifespan, so it is handled here, and the gateway starts there.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "akashml.settings")
+
+from django.core.asgi import get_asgi_application
+
+django_application = get_asgi_application()
+
+from django.conf import settings
+
+from apps.gateway import asgi as gateway_door
+from apps.gateway.asgi import Receive, Scope, Send
+from apps.gateway.process import host
+
+log = logging.getLogger(__name__)
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    kind = scope["type"]
+    if kind == "http":
+        path = scope["path"]
+        if (
+            host.gateway is not None
+            and settings.SERVE != "pages"
+            and scope["method"] == "POST"
+            and path.rstrip("/") in gateway_door.STORIES
+        ):
+            await gateway_door.handle(host.gateway, scope, receive, send)
+        elif path in ("/healthz", "/healthz/"):
+            await _plain(send, 200, b"ok\n")
+        elif path in ("/readyz", "/readyz/"):
+            ready = host.gateway is not None and host.gateway.ready()
+            await _plain(send, 200 if ready else 503, b"ready\n" if ready else b"not ready\n")
+        else:
+            await django_application(scope, receive, send)  # type: ignore[arg-type]  # ASGI's own types are narrower than its messages
+    elif kind == "lifespan":
+        await _lifespan(receive, send)
+    elif kind == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 4404})
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            try:
+                await host.start()
+            except Exception as error:
+                log.exception("the gateway did not start")
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await host.stop()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+
+
+async def _plain(send: Send, status: int, body: bytes) -> None:
+    headers: list[Any] = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,164 @@
+"""`python -m akashml.runner`: start everything, say where it is, keep it running, stop it in order."""
+
+from __future__ import annotations
+
+import shlex
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from django.core.exceptions import ImproperlyConfigured
+
+from akashml import env
+from akashml.runner import events, external, lock, logs, readiness, servers
+from akashml.runner.errors import StartError
+from akashml.runner.listeners import bind
+from akashml.runner.postgres import Postgres
+from akashml.runner.process import tail
+from akashml.runner.supervisor import Child, Supervisor, say
+from akashml.runner.valkey import Valkey
+
+QUESTION = '{"model": "akashml/docs-assistant", "messages": [{"role": "user", "content": "How do I create an API key?"}]}'
+
+
+def main() -> int:
+    events.begin()
+    supervisor = Supervisor()
+    try:
+        run(supervisor)
+    except (StartError, ImproperlyConfigured) as error:
+        say(f"akashml could not start: {error}")
+        return 1
+    except events.StopRequested:
+        return 0
+    finally:
+        if supervisor.groups:
+            say("stopping …")
+        supervisor.stop()
+
+
+def run(supervisor: Supervisor) -> NoReturn:
+    """Start everything and watch over it. Ends with StopRequested, or with StartError when a step of the start fails."""
+    from akashml import settings  # reads and checks the environment: here, so that `main` reports what is wrong with it
+    from akashml.runner.programs import Programs
+
+    web_processes = env.integer("WEB_CONCURRENCY", 1, 1, 64)
+    held = lock.take(settings.INSTANCE.data_dir)  # noqa: F841 - held until we end
+    try:
+        listener = bind(settings.PORT)
+    except OSError as error:
+        raise StartError(f"port {settings.PORT} on 127.0.0.1 cannot be used ({error.strerror}): set PORT to a free one.") from None
+    log_dir = settings.INSTANCE.data_dir / "logs"
+    log_dir.mkdir(parents=True, exist_ok=True)
+    programs = Programs(log_dir, listener, bind_assistant(settings.INSTANCE.data_dir / "assistant-port"))
+    assistant_port = programs.assistant_listener.getsockname()[1]
+
+    start_servers(supervisor, log_dir)
+    assistant = programs.assistant()
+    supervisor.add(assistant)
+    finish(programs.preparation(assistant_port), programs.log("prepare"))
+    webs = [programs.web(number) for number in range(1, web_processes + 1)]
+    supervisor.add(programs.worker(), programs.beat())
+    supervisor.add(*webs)
+    web_logs = [programs.log(f"web-{number}") for number in range(1, web_processes + 1)]
+    readiness.wait_for(webs, web_logs, settings.PORT, "/readyz")
+    announce()
+    try:
+        watch(supervisor, [logs.Alarms(log) for log in web_logs])
+    finally:
+        listener.close()  # with ours open, new connections would go on queueing while the web processes drain
+
+
+def bind_assistant(memory: Path) -> socket.socket:
+    """The port of the last run while it is free, so that the catalogue sees one backend and not a new one at each start."""
+    earlier = memory.read_text() if memory.exists() else ""
+    try:
+        listener = bind(int(earlier)) if earlier.isdecimal() else bind(0)
+    except (OSError, OverflowError):
+        listener = bind(0)
+    memory.write_text(str(listener.getsockname()[1]))
+    return listener
+
+
+def start_servers(supervisor: Supervisor, log_dir: Path) -> None:
+    """Postgres and Valkey, each unless the environment names one to use instead."""
+    from akashml import settings
+
+    def embedded(server: servers.Server) -> None:
+        def launch() -> subprocess.Popen[bytes]:
+            server.prepare()
+            return server.start()
+
+        child = Child(server.name, launch, stop_signal=server.stop_signal, grace_s=4)
+        supervisor.adopt(child, servers.start(server, pause=events.wait))
+
+    if env.text("DATABASE_URL"):
+        external.check_database(settings.DATABASE_URL)
+    else:
+        database = Postgres(settings.INSTANCE, logs.rotate(log_dir / "postgres.log"))
+        embedded(database)
+        database.create_database()
+    if env.text("REDIS_URL"):
+        external.check_valkey(settings.REDIS_URL)
+    else:
+        embedded(Valkey(settings.INSTANCE, logs.rotate(log_dir / "valkey.log")))
+
+
+def finish(process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait for a step of the start that ends by itself. Raises StartError with the end of its log."""
+    try:
+        while process.poll() is None:
+            events.wait(1)
+    except events.StopRequested:
+        process.kill()
+        process.wait()
+        raise
+    if process.returncode != 0:
+        raise StartError(f"preparing the database failed. The end of {log}:\n{tail(log)}")
+
+
+def announce() -> None:
+    """One write, so that a script which waits for `ready:` finds all lines."""
+    from akashml import settings
+    from akashml.runner import prepare
+
+    address = f"http://127.0.0.1:{settings.PORT}"
+    lines = [f"ready: {address}"]
+    if not settings.PRODUCTION:
+        recall = settings.INSTANCE.recall
+        key = recall("api_key")
+        lines += [
+            f"api key: {key}",
+            f"customer: {prepare.CUSTOMER} {recall('customer_password')}",
+            f"staff: {prepare.STAFF} {recall('staff_password')}",
+            shlex.join(
+                [
+                    "curl",
+                    f"{address}/v1/chat/completions",
+                    "-H",
+                    f"Authorization: Bearer {key}",
+                    "-H",
+                    "Content-Type: application/json",
+                    "-d",
+                    QUESTION,
+                ]
+            ),
+        ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def watch(supervisor: Supervisor, alarms: list[logs.Alarms]) -> NoReturn:
+    """Restart what ends, and show warnings and errors of the web processes. Ends only by StopRequested."""
+    while True:
+        pause = supervisor.look_after()
+        for alarm in alarms:
+            for line in alarm.news():
+                say(line)
+        events.wait(pause)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

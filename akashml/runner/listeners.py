@@ -1,0 +1,20 @@
+"""Listening sockets that the runner binds once and hands to its children, so that a restarted one finds its port again."""
+
+from __future__ import annotations
+
+import socket
+
+BACKLOG = 4096
+
+
+def bind(port: int) -> socket.socket:
+    """A listening socket on the loopback address. From here on nobody else can take the port. Raises OSError."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener

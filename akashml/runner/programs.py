@@ -1,0 +1,108 @@
+"""The command line of each process of the product."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from akashml import settings
+from akashml.runner import logs
+from akashml.runner.listeners import BACKLOG
+from akashml.runner.process import spawn
+from akashml.runner.supervisor import Child
+
+# After the streams have drained a process still has to settle, end its housekeeping and close its connections.
+AFTER_DRAIN_S = 2
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Makes the children of one instance; `listener` and `assistant_listener` are bound and stay ours over restarts."""
+
+    log_dir: Path
+    listener: socket.socket
+    assistant_listener: socket.socket
+
+    def web(self, number: int) -> Child:
+        """`--workers 1`, since uvicorn would take WEB_CONCURRENCY for itself; forwarded addresses are judged by us (TRUSTED_PROXIES)."""
+        arguments = [
+            *("-m", "uvicorn", "akashml.asgi:application"),
+            *("--fd", str(self.listener.fileno())),
+            *("--workers", "1"),
+            *("--loop", "uvloop", "--http", "httptools", "--lifespan", "on"),
+            *("--backlog", str(BACKLOG)),
+            *("--timeout-graceful-shutdown", str(math.ceil(settings.DRAIN_S))),
+            *("--log-level", "info", "--no-access-log", "--no-server-header", "--no-proxy-headers"),
+        ]
+        launch = self._python(f"web-{number}", arguments, signal.SIGKILL, self.listener)
+        return Child(f"web {number}", launch, grace_s=settings.DRAIN_S + AFTER_DRAIN_S)
+
+    def worker(self) -> Child:
+        arguments = [
+            *("-m", "celery", "-A", "akashml", "worker"),
+            *("--concurrency", "2"),
+            *("--loglevel", "WARNING"),
+            "--without-gossip",
+            "--without-mingle",
+        ]
+        return Child("worker", self._python("worker", arguments, signal.SIGKILL), grace_s=3)
+
+    def beat(self) -> Child:
+        schedule = settings.INSTANCE.data_dir / "beat-schedule"
+        arguments = [*("-m", "celery", "-A", "akashml", "beat"), *("--schedule", str(schedule)), *("--loglevel", "WARNING")]
+        return Child("beat", self._python("beat", arguments, signal.SIGKILL), grace_s=3)
+
+    def assistant(self) -> Child:
+        arguments = [
+            *("-m", "uvicorn", "apps.docs_assistant.app:application"),
+            *("--fd", str(self.assistant_listener.fileno())),
+            *("--workers", "1"),
+            *("--loop", "uvloop", "--http", "httptools"),
+            *("--timeout-graceful-shutdown", "2"),
+            *("--log-level", "warning", "--no-access-log"),
+        ]
+        return Child("docs-assistant", self._python("docs-assistant", arguments, signal.SIGKILL, self.assistant_listener), grace_s=3)
+
+    def preparation(self, assistant_port: int) -> subprocess.Popen[bytes]:
+        """Migrations and first data; it ends by itself."""
+        return self._python("prepare", ["-m", "akashml.runner.prepare", str(assistant_port)], signal.SIGKILL)()
+
+    def log(self, name: str) -> Path:
+        return self.log_dir / f"{name}.log"
+
+    def _python(
+        self, name: str, arguments: list[str], death_signal: signal.Signals, *listeners: socket.socket
+    ) -> Callable[[], subprocess.Popen[bytes]]:
+        log = logs.rotate(self.log(name))
+
+        def launch() -> subprocess.Popen[bytes]:
+            return spawn(
+                [sys.executable, *arguments],
+                log=log,
+                death_signal=death_signal,
+                env=environment(),
+                cwd=settings.BASE_DIR,
+                pass_fds=[listener.fileno() for listener in listeners],
+            )
+
+        return launch
+
+
+def environment() -> dict[str, str]:
+    """Ours, with DATA_DIR spelled out, since it may have been given relative to another folder.
+
+    Python may keep compiled modules, whatever the shell says: a process that crashed is back in half the time.
+    """
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {
+        "DATA_DIR": str(settings.INSTANCE.data_dir),
+        "DJANGO_SETTINGS_MODULE": "akashml.settings",
+        "PYTHONUNBUFFERED": "1",
+    }

@@ -1,0 +1,226 @@
+"""Settings, read from the environment (docs/operations.md lists every variable) and checked while they are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+from akashml import env
+from akashml.instance import Instance
+from akashml.mail import MailServer
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- What kind of process this is -------------------------------------------------------------------------------------
+ENVIRONMENT = env.choice("ENVIRONMENT", "development", ["development", "production"])
+PRODUCTION = ENVIRONMENT == "production"
+DEBUG = env.flag("DEBUG", False)
+SERVE = env.choice("SERVE", "all", ["all", "gateway", "pages"])
+INSTANCE = Instance(env.folder("DATA_DIR", BASE_DIR / ".data"))
+
+
+def _required_in_production(name: str, development: str) -> str:
+    value = env.text(name)
+    if value:
+        return value
+    if PRODUCTION:
+        raise ImproperlyConfigured(f"{name} is not set: production needs a value of its own for it.")
+    return development
+
+
+def _secret(name: str) -> str:
+    """From the environment; in development otherwise one that is made once and kept in DATA_DIR."""
+    value = env.text(name)
+    if not value:
+        return _required_in_production(name, "") or INSTANCE.secret(name.lower())
+    if PRODUCTION and len(value) < 32:
+        raise ImproperlyConfigured(f"{name} is shorter than 32 characters: make one with `openssl rand -base64 48`.")
+    return value
+
+
+SECRET_KEY = _secret("SECRET_KEY")
+SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")
+KEY_PEPPER = _secret("KEY_PEPPER")
+
+# --- Addresses --------------------------------------------------------------------------------------------------------
+PORT = env.integer("PORT", 8000, 1, 65535)
+BASE_URL = (_required_in_production("BASE_URL", "") and env.url("BASE_URL", "", ["http", "https"])) or f"http://127.0.0.1:{PORT}"
+API_BASE_URL = env.url("API_BASE_URL", BASE_URL, ["http", "https"])
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "" if PRODUCTION else "localhost,127.0.0.1,[::1],testserver")
+if PRODUCTION and (not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS):
+    raise ImproperlyConfigured("ALLOWED_HOSTS must name the hosts of this site in production (a list separated by commas, no '*').")
+CSRF_TRUSTED_ORIGINS = sorted({BASE_URL})
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PRODUCTION else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BASE_URL.startswith("https://")
+
+# --- The gateway ------------------------------------------------------------------------------------------------------
+LEASE_S = env.seconds("LEASE_S", 15, 2, 300)
+BACKEND_TIMEOUT_S = env.seconds("BACKEND_TIMEOUT_S", 120, 0.1, 3600)
+ALLOW_PRIVATE_BACKENDS = env.flag("ALLOW_PRIVATE_BACKENDS", not PRODUCTION)
+MAX_REQUEST_BYTES = env.integer("MAX_REQUEST_BYTES", 20_000_000, 1_000, 1_000_000_000)
+DRAIN_S = env.seconds("DRAIN_S", 15, 0, 600)
+TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, 0, 10)  # how many X-Forwarded-For hops in front of us are ours
+
+# --- Money ------------------------------------------------------------------------------------------------------------
+TRIAL_CREDIT_USD = env.usd("TRIAL_CREDIT_USD", "5")
+TOPUP_MIN_USD = env.usd("TOPUP_MIN_USD", "5")
+TOPUP_MAX_USD = env.usd("TOPUP_MAX_USD", "1000")
+if TOPUP_MIN_USD > TOPUP_MAX_USD:
+    raise ImproperlyConfigured("TOPUP_MIN_USD is above TOPUP_MAX_USD.")
+
+# --- Postgres and Valkey ----------------------------------------------------------------------------------------------
+DATABASE_URL = env.url("DATABASE_URL", _required_in_production("DATABASE_URL", INSTANCE.database_url), ["postgres", "postgresql"])
+REDIS_URL = env.url("REDIS_URL", _required_in_production("REDIS_URL", INSTANCE.redis_url), ["redis", "rediss", "unix"])
+
+
+def _database(address: str) -> dict[str, object]:
+    """Django's form of a postgresql:// address; a `host` in the query is the folder of a unix socket."""
+    parts = urlsplit(address)
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": query.pop("host", parts.hostname or ""),
+        "PORT": str(parts.port or ""),
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        # A page that hangs must not hold locks on accounts: short statements, and no transaction left open idle.
+        "OPTIONS": {"options": "-c statement_timeout=20000 -c idle_in_transaction_session_timeout=20000", **query},
+    }
+
+
+DATABASES = {"default": _database(DATABASE_URL)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
+    }
+}
+# redis-py 8 times blocking reads out unless told otherwise, and the channel layer lives on blocking reads.
+CHANNEL_LAYERS = {
+    "default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": None}]}}
+}
+# Celery's spelling of a unix socket: another scheme, and another name for the number of the database.
+CELERY_BROKER_URL = (
+    REDIS_URL.replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=") if REDIS_URL.startswith("unix://") else REDIS_URL
+)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    "expire-credit": {"task": "billing.expire_credit", "schedule": 60},
+    "probe-backends": {"task": "catalog.probe_backends", "schedule": 10},
+}
+
+# --- Django -----------------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "daphne",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "drf_spectacular",
+    "channels",
+    "allauth",
+    "allauth.account",
+    "apps.core",
+    "apps.accounts",
+    "apps.catalog",
+    "apps.api_keys",
+    "apps.billing",
+    "apps.usage",
+    "apps.presets",
+    "apps.gateway",
+    "apps.playground",
+    "apps.dashboard",
+]
+MIDDLEWARE = [
+    "apps.core.middleware.InferenceIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+ROOT_URLCONF = "akashml.urls"
+ASGI_APPLICATION = "akashml.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+APPEND_SLASH = False  # both spellings of every address are routes of their own: a redirect would lose a POST
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-us"
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+SILENCED_SYSTEM_CHECKS = ["auth.W004"]  # e-mail is unique by a constraint on its lower case, which the check cannot see
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", "allauth.account.auth_backends.AuthenticationBackend"]
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+LOGIN_REDIRECT_URL = "/dashboard"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"  # Valkey for speed, Postgres for truth
+
+# --- Mail -------------------------------------------------------------------------------------------------------------
+EMAIL_URL = env.url("EMAIL_URL", "", ["smtp", "smtp+tls", "smtps"])
+EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend" if EMAIL_URL else "akashml.mail.FileBackend"
+EMAIL_FILE_PATH = str(INSTANCE.mail_dir)
+_mail = MailServer.parse(EMAIL_URL or "smtp://localhost")
+EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail.host, _mail.port, _mail.user, _mail.password
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.tls, _mail.ssl
+EMAIL_TIMEOUT = 20  # seconds
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = _mail.sender or f"noreply@{urlsplit(BASE_URL).hostname}"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {"TITLE": "AkashML API", "VERSION": "1", "SERVE_INCLUDE_SCHEMA": False}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.choice("LOG_LEVEL", "INFO", ["DEBUG", "INFO", "WARNING", "ERROR"])},
+    # One line per request or per outgoing call is the access log's business (the inference log has every request).
+    "loggers": {name: {"level": "WARNING"} for name in ("httpx", "httpcore", "asyncio", "daphne", "django.channels.server")},
+}

@@ -1,0 +1,59 @@
+"""API keys and their limits, and the counters that the limits are judged by."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+from apps.accounts.models import Account, User
+
+
+class Scope(models.IntegerChoices):
+    INFERENCE = 1
+    MANAGEMENT = 2
+
+
+class ApiKey(models.Model):
+    """A key by its digest: the full text is shown once and never stored. Regenerating makes a new row, so that a digest
+    once cached by a process always stands for the same row; revoking is a timestamp that admission reads each time."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="api_keys")
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
+    name = models.CharField(max_length=100)
+    digest = models.BinaryField(max_length=32, unique=True, editable=False)
+    last4 = models.CharField(max_length=4, editable=False)
+    scope = models.SmallIntegerField(choices=Scope, default=Scope.INFERENCE)
+    # Limits; empty means unlimited.
+    rpm = models.PositiveIntegerField(
+        "requests per minute", null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(1_000_000)]
+    )
+    tpm = models.PositiveBigIntegerField(
+        "tokens per minute", null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(10**12)]
+    )
+    max_concurrent = models.PositiveIntegerField(
+        "concurrent requests", null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(100_000)]
+    )
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} …{self.last4}"
+
+
+class Limiter(models.Model):
+    """What a key used in the last minute and has open now; written only by admission and settlement, under the account's lock.
+
+    A ring of 61 one-second slots makes the minute slide: slot `second % 61` counts what was admitted in that second.
+    61 and not 60, so that no sixty seconds, wherever they start, ever hold more than the limit.
+    The table is UNLOGGED: a database crash empties it, the window starts afresh, and `open` is counted again from the holds.
+    """
+
+    key = models.OneToOneField(ApiKey, models.CASCADE, primary_key=True, db_constraint=False)
+    second = models.BigIntegerField(help_text="Unix second of the newest slot")
+    requests = ArrayField(models.IntegerField())
+    tokens = ArrayField(models.BigIntegerField())
+    requests_in_window = models.BigIntegerField()
+    tokens_in_window = models.BigIntegerField()
+    open = models.IntegerField()

@@ -1,0 +1,140 @@
+"""Staff pages for models, prices and backends."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+
+from apps.catalog.backend_urls import check_backend_url
+from apps.catalog.models import FEATURES, Backend, Model, Price
+from apps.core.money import price_from_usd_per_million, price_from_usd_per_request, usd_per_million_from_pico, usd_per_token_from_pico
+
+
+class ModelForm(forms.ModelForm):
+    supported_features = forms.MultipleChoiceField(choices=[(name, name) for name in FEATURES], required=False)
+
+    def clean_reasoning(self) -> dict[str, Any]:
+        settings_of_model = self.cleaned_data["reasoning"]
+        if not isinstance(settings_of_model, dict):
+            raise ValidationError("Write a JSON object, {} for none.")
+        return settings_of_model
+
+
+class PriceForm(forms.ModelForm):
+    """Prices as people know them; the row keeps pico-USD."""
+
+    input_price = forms.DecimalField(label="input, USD per million tokens", max_digits=64)
+    cache_read_price = forms.DecimalField(label="cached input, USD per million tokens", max_digits=64, required=False)
+    output_price = forms.DecimalField(label="output, USD per million tokens", max_digits=64)
+    request_price = forms.DecimalField(label="USD per request", max_digits=64, initial=0)
+
+    class Meta:
+        model = Price
+        fields = ("effective_from",)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        for field, column, convert in (
+            ("input_price", "input_pico", price_from_usd_per_million),
+            ("cache_read_price", "cached_input_pico", price_from_usd_per_million),
+            ("output_price", "output_pico", price_from_usd_per_million),
+            ("request_price", "request_pico", price_from_usd_per_request),
+        ):
+            amount: Decimal | None = cleaned.get(field)
+            if amount is not None:
+                try:
+                    setattr(self.instance, column, convert(amount, "price"))
+                except ValueError as error:
+                    self.add_error(field, str(error))
+        return cleaned
+
+
+class PriceInline(admin.TabularInline):
+    """A price that held once is history: it is never changed, a new one takes over."""
+
+    model = Price
+    form = PriceForm
+    extra = 0
+    ordering = ("-effective_from",)
+
+    # How the form's fields show on rows that exist.
+    def input_price(self, price: Price) -> str:
+        return usd_per_million_from_pico(price.input_pico)
+
+    def cache_read_price(self, price: Price) -> str | None:
+        return None if price.cached_input_pico is None else usd_per_million_from_pico(price.cached_input_pico)
+
+    def output_price(self, price: Price) -> str:
+        return usd_per_million_from_pico(price.output_pico)
+
+    def request_price(self, price: Price) -> str:
+        return usd_per_token_from_pico(price.request_pico)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(Model)
+class ModelAdmin(admin.ModelAdmin):
+    form = ModelForm
+    list_display = ("public_id", "name", "price", "context_length", "is_active")
+    list_filter = ("is_active",)
+    search_fields = ("public_id", "name")
+    inlines = (PriceInline,)
+
+    @admin.display(description="USD per million: input / output, per request")
+    def price(self, model: Model) -> str:
+        price = max(model.prices.all(), key=lambda price: (price.effective_from, price.pk), default=None)
+        if price is None:
+            return "none: cannot be called"
+        tokens = f"{usd_per_million_from_pico(price.input_pico)} / {usd_per_million_from_pico(price.output_pico)}"
+        return f"{tokens}, {usd_per_token_from_pico(price.request_pico)}" if price.request_pico else tokens
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).prefetch_related("prices")
+
+
+class BackendForm(forms.ModelForm):
+    """The key is written here and never shown."""
+
+    new_api_key = forms.CharField(
+        label="API key", required=False, widget=forms.PasswordInput, help_text="Never shown. Leave it empty to keep the present one."
+    )
+    remove_api_key = forms.BooleanField(label="remove the API key", required=False)
+
+    class Meta:
+        model = Backend
+        fields = (
+            "model", "base_url", "upstream_model", "weight", "max_concurrency",
+            "connect_timeout_s", "first_byte_timeout_s", "idle_timeout_s", "is_active",
+        )  # fmt: skip
+
+    def clean_base_url(self) -> str:
+        try:
+            return check_backend_url(self.cleaned_data["base_url"], settings.ALLOW_PRIVATE_BACKENDS)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+    def save(self, commit: bool = True) -> Backend:
+        if self.cleaned_data["new_api_key"] or self.cleaned_data["remove_api_key"]:
+            self.instance.api_key = self.cleaned_data["new_api_key"]
+        return super().save(commit)
+
+
+@admin.register(Backend)
+class BackendAdmin(admin.ModelAdmin):
+    form = BackendForm
+    list_display = ("base_url", "model", "weight", "is_active", "probe_ok", "probed_at", "probe_detail")
+    list_filter = ("is_active", "probe_ok", "model")
+    list_select_related = ("model",)
+    search_fields = ("base_url", "model__public_id")
+    readonly_fields = ("probe_ok", "probed_at", "probe_detail", "created_at")

@@ -1,0 +1,102 @@
+"""Asks every backend whether it is alive, and writes the answer where the gateways read it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+import time
+from urllib.parse import urlsplit
+
+import httpx
+from django.conf import settings
+from django.db.models.functions import Now
+
+from apps.catalog.backend_urls import refuse_private_address
+from apps.catalog.models import Backend
+from apps.core.crypto import Undecryptable
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 32
+PROBE_S = 5.0
+
+
+async def probe_backends() -> int:
+    """Probe each active backend and record the verdict; returns how many were probed."""
+    backends = [backend async for backend in Backend.objects.filter(is_active=True).order_by("pk")]
+    room = asyncio.Semaphore(AT_ONCE)
+    # One client for all: making its TLS context costs more than a probe does.
+    async with httpx.AsyncClient(timeout=PROBE_S, trust_env=False) as client:
+
+        async def probe_and_record(backend: Backend) -> None:
+            async with room:
+                alive, detail = await probe(client, backend)
+            # Only if it still is the backend that was asked.
+            asked = Backend.objects.filter(pk=backend.pk, base_url=backend.base_url)
+            await asked.aupdate(probe_ok=alive, probed_at=Now(), probe_detail=detail)
+            if backend.probe_ok is not None and backend.probe_ok != alive:
+                log.warning("Backend %s is %s: %s", backend.pk, "alive again" if alive else "down", detail)
+
+        await asyncio.gather(*(probe_and_record(backend) for backend in backends))
+    return len(backends)
+
+
+async def probe(client: httpx.AsyncClient, backend: Backend) -> tuple[bool, str]:
+    """Whether the backend answers `GET /models` below 500 within PROBE_S seconds, and a text for staff without secrets."""
+    started = time.monotonic()
+    try:
+        async with asyncio.timeout(PROBE_S):
+            status = await _status(client, backend)
+    except (TimeoutError, httpx.TimeoutException):
+        return False, f"no answer within {PROBE_S:g} seconds"
+    except Undecryptable:
+        return False, "its API key cannot be decrypted: enter it again"
+    except socket.gaierror:
+        return False, "its host name cannot be resolved"
+    except httpx.ConnectError as error:
+        return False, "TLS failed: is its certificate valid?" if _caused_by_tls(error) else "takes no connections"
+    except httpx.HTTPError as error:
+        return False, f"breaks off or does not speak HTTP ({type(error).__name__})"
+    except ValueError as error:
+        return False, str(error)[:200]
+    return status < 500, f"HTTP {status} after {(time.monotonic() - started) * 1000:.0f} ms"
+
+
+async def _status(client: httpx.AsyncClient, backend: Backend) -> int:
+    """The status of `GET /models`, from the first address of the host that takes connections.
+
+    The name is resolved here, and the very addresses that were judged are connected to: a name server that answers
+    differently the second time gains nothing.
+    """
+    url = httpx.URL(f"{backend.base_url}/models")
+    headers = {"Host": urlsplit(backend.base_url).netloc}
+    if backend.api_key:
+        headers["Authorization"] = f"Bearer {backend.api_key}"
+    addresses = await _addresses(url)
+    for last, address in zip([*[False] * (len(addresses) - 1), True], addresses, strict=True):
+        refuse_private_address(address, settings.ALLOW_PRIVATE_BACKENDS)
+        request = client.build_request("GET", url.copy_with(host=address), headers=headers, extensions={"sni_hostname": url.host})
+        try:
+            # Streamed and not read: a backend cannot make the prober hold a large answer.
+            response = await client.send(request, stream=True)
+        except httpx.ConnectError:
+            if last:
+                raise
+            continue
+        await response.aclose()
+        return response.status_code
+    raise AssertionError("a resolved host has an address")
+
+
+def _caused_by_tls(error: BaseException) -> bool:
+    """The client library wraps what went wrong, twice."""
+    cause = error.__cause__ or error.__context__
+    return isinstance(error, ssl.SSLError) or (cause is not None and _caused_by_tls(cause))
+
+
+async def _addresses(url: httpx.URL) -> list[str]:
+    port = url.port or (443 if url.scheme == "https" else 80)
+    found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))

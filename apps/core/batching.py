@@ -1,0 +1,151 @@
+"""Natural batching: whatever waits while a round trip is under way goes together in the next one. No timers, no sizes to tune.
+
+A lone item waits for one round trip; under load the cost of a round trip is shared. One bad item never fails its batch: when a
+batch of several is refused, its items are tried one by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+log = logging.getLogger(__name__)
+
+# How long an item waits that was asked to come again: long enough not to spin, short enough not to be felt.
+REQUEUE_S = 0.02
+
+
+class Unavailable(Exception):
+    """The other side cannot be reached now; nothing is known to be wrong with the items."""
+
+
+class Batcher(Generic[Item, Result]):
+    """Runs `call` over everything queued, one call at a time.
+
+    `call` gets 1 to `most` items and returns one result for each in the same order, or None in the place of an item that is to
+    be queued again. It raises Unavailable when the batch could not be tried: then `retry` says whether its items wait for the
+    next try (settlements) or their callers get the error (admissions). Any other error is the items' own.
+    `orphaned(item, result)` is called for an item whose caller was cancelled while it was under way: give back what it got.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        call: Callable[[list[Item]], Awaitable[Sequence[Result | None]]],
+        *,
+        most: int = 128,
+        retry: bool = False,
+        orphaned: Callable[[Item, Result], None] | None = None,
+    ) -> None:
+        self.name = name
+        self._call = call
+        self._most = most
+        self._retry = retry
+        self._orphaned = orphaned
+        self._queue: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._busy = False
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    @property
+    def idle(self) -> bool:
+        return not self._queue and not self._busy
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=f"batcher {self.name}")
+
+    async def stop(self) -> None:
+        """Ends the loop; callers that still wait get Unavailable."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        while self._queue:
+            _, future = self._queue.popleft()
+            if not future.done():
+                future.set_exception(Unavailable("this process is stopping"))
+
+    def post(self, item: Item) -> asyncio.Future[Result]:
+        """Queues an item; the future is its result. Not a coroutine: nothing can be cancelled between the call and the queue."""
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._queue.append((item, future))
+        self._wake.set()
+        return future
+
+    async def submit(self, item: Item) -> Result:
+        """The item's result. Raises what `call` raised for it. Cancelling the caller takes the item back: it is dropped if it was
+        not sent yet and handed to `orphaned` otherwise, also when its result had come but was not fetched yet."""
+        future = self.post(item)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and future.exception() is None and self._orphaned is not None:
+                self._orphaned(item, future.result())
+            raise
+
+    async def _run(self) -> None:
+        pause = 0.05
+        while True:
+            await self._wake.wait()
+            batch = self._take()
+            if not batch:
+                self._wake.clear()
+                continue
+            self._busy = True
+            try:
+                await self._try(batch)
+                pause = 0.05
+            except Unavailable as error:
+                log.warning("%s: %s", self.name, error)
+                if self._retry:
+                    self._queue.extendleft(reversed(batch))
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, 1.0)
+                else:
+                    for _, future in batch:
+                        if not future.done():
+                            future.set_exception(error)
+            finally:
+                self._busy = False
+
+    def _requeue(self, item: Item, future: asyncio.Future[Result]) -> None:
+        self._queue.append((item, future))
+        self._wake.set()
+
+    def _take(self) -> list[tuple[Item, asyncio.Future[Result]]]:
+        batch: list[tuple[Item, asyncio.Future[Result]]] = []
+        while self._queue and len(batch) < self._most:
+            entry = self._queue.popleft()
+            if not entry[1].cancelled():  # cancelled before it was sent: it never happened
+                batch.append(entry)
+        return batch
+
+    async def _try(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+        try:
+            results = await self._call([item for item, _ in batch])
+        except Unavailable:
+            raise
+        except Exception as error:
+            if len(batch) > 1:
+                for entry in batch:
+                    await self._try([entry])
+                return
+            log.exception("%s: an item was refused", self.name)
+            if not batch[0][1].done():
+                batch[0][1].set_exception(error)
+            return
+        for (item, future), result in zip(batch, results, strict=True):
+            if result is None:
+                asyncio.get_running_loop().call_later(REQUEUE_S, self._requeue, item, future)
+            elif not future.done():
+                future.set_result(result)
+            elif self._orphaned is not None:
+                self._orphaned(item, result)

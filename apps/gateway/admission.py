@@ -1,0 +1,211 @@
+"""Admission: may this request run? One call of the database function `gateway_admit` decides for all that wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from apps.core.batching import Batcher
+from apps.core.batching import Unavailable as LinkUnavailable
+from apps.core.money import display_usd
+from apps.gateway.database import BUSY, Link
+from apps.gateway.errors import ApiError, Forbidden, Header, InsufficientCredits, InternalError, RateLimited, Unauthorized, Unavailable
+
+# Codes of gateway_admit (apps/gateway/sql/2_admit.sql).
+ADMITTED, KEY_REFUSED, KEY_EXPIRED, SUSPENDED, REQUESTS, TOKENS, CONCURRENCY, CREDIT = range(8)
+FENCED = 9
+
+ADMIT = """SELECT item, code, output_granted, available, rpm, rpm_left, tpm, tpm_left, max_concurrent, resets_at, retry_after FROM gateway_admit(
+  %s::bigint, %s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::int[], %s::int[], %s::bigint[], %s::bigint[], %s::bigint[],
+  %s::smallint[], %s::boolean[], %s::boolean)"""
+
+# How long a request waits for its account's lock or for Postgres before it is sent away with 503.
+PATIENCE_S = 5.0
+
+
+@dataclass(slots=True)
+class AdmissionRequest:
+    """Prices in pico-USD: `base_pico` for the prompt estimate and the request, `output_pico` for one output token of all choices.
+
+    `output_wanted` tokens are held for as far as the credit goes; `output_least` must be affordable. `tpm_tokens` are reserved."""
+
+    id: UUID
+    account_id: int
+    key_id: int | None
+    base_pico: int
+    output_pico: int
+    output_wanted: int
+    output_least: int
+    tpm_tokens: int
+    model_id: int
+    price_id: int
+    dialect: int
+    streamed: bool
+
+
+@dataclass(slots=True)
+class Decision:
+    """What gateway_admit said of one request. Limits are None where the key has none; `available` in nano-USD."""
+
+    code: int
+    output_granted: int
+    available: int
+    rpm: int | None
+    rpm_left: int | None
+    tpm: int | None
+    tpm_left: int | None
+    max_concurrent: int | None
+    resets_at: int
+    retry_after: int
+
+
+class Admission:
+    """The queue in front of `gateway_admit`. `release` gives back what a request got whose caller has gone away."""
+
+    def __init__(self, process_id: Callable[[], int], release: Callable[[AdmissionRequest], None]) -> None:
+        self._process_id = process_id
+        self._link = Link("admission", asynchronous_commit=True)
+        self._batcher = Batcher[AdmissionRequest, Decision](
+            "admission", self._call, orphaned=lambda item, decision: release(item) if decision.code == ADMITTED else None
+        )
+
+    async def start(self) -> None:
+        await self._link.open()
+        self._batcher.start()
+
+    async def stop(self) -> None:
+        await self._batcher.stop()
+        await self._link.close()
+
+    async def admit(self, request: AdmissionRequest) -> Decision:
+        """Raises the ApiError that tells the client why not."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                decision = await self._batcher.submit(request)
+        except (LinkUnavailable, TimeoutError):
+            raise Unavailable(
+                "The platform is busy or restarting. Nothing was charged; try again.", headers=[(b"retry-after", b"2")]
+            ) from None
+        if decision.code != ADMITTED:
+            raise refusal(decision, request)
+        return decision
+
+    async def _call(self, items: list[AdmissionRequest]) -> list[Decision | None]:
+        rows = await self._link.batch(
+            ADMIT,
+            (
+                self._process_id(),
+                [i.id for i in items],
+                [i.account_id for i in items],
+                [i.key_id for i in items],
+                [i.base_pico for i in items],
+                [i.output_pico for i in items],
+                [i.output_wanted for i in items],
+                [i.output_least for i in items],
+                [i.tpm_tokens for i in items],
+                [i.model_id for i in items],
+                [i.price_id for i in items],
+                [i.dialect for i in items],
+                [i.streamed for i in items],
+            ),
+        )
+        decisions: list[Decision | None] = [None] * len(items)
+        for row in rows:
+            decision = Decision(*row[1:])
+            if decision.code == FENCED:
+                raise LinkUnavailable("this process was fenced off and registers anew")
+            decisions[row[0] - 1] = None if decision.code == BUSY else decision
+        return decisions
+
+
+def limit_headers(decision: Decision) -> list[Header]:
+    """`X-RateLimit-*` for requests a minute, and the family for requests and tokens; none for a limit the key does not have.
+
+    Reset is the Unix second at which the whole limit is free again; on a refusal, the second at which to try again."""
+    headers: list[Header] = []
+    reset = b"%d" % decision.resets_at
+    if decision.rpm is not None and decision.code != TOKENS:
+        _limit(headers, b"x-ratelimit-limit", b"x-ratelimit-remaining", b"x-ratelimit-reset", decision.rpm, decision.rpm_left or 0, reset)
+    if decision.code == TOKENS and decision.tpm is not None:
+        _limit(headers, b"x-ratelimit-limit", b"x-ratelimit-remaining", b"x-ratelimit-reset", decision.tpm, decision.tpm_left or 0, reset)
+    if decision.rpm is not None:
+        _limit(
+            headers,
+            b"x-ratelimit-limit-requests",
+            b"x-ratelimit-remaining-requests",
+            b"x-ratelimit-reset-requests",
+            decision.rpm,
+            decision.rpm_left or 0,
+            reset,
+        )
+    if decision.tpm is not None:
+        _limit(
+            headers,
+            b"x-ratelimit-limit-tokens",
+            b"x-ratelimit-remaining-tokens",
+            b"x-ratelimit-reset-tokens",
+            decision.tpm,
+            decision.tpm_left or 0,
+            reset,
+        )
+    return headers
+
+
+def _limit(headers: list[Header], limit_name: bytes, left_name: bytes, reset_name: bytes, limit: int, left: int, reset: bytes) -> None:
+    headers += ((limit_name, b"%d" % limit), (left_name, b"%d" % left), (reset_name, reset))
+
+
+def refusal(decision: Decision, request: AdmissionRequest) -> ApiError:
+    """The error of a decision that is not ADMITTED."""
+    code = decision.code
+    if code == KEY_REFUSED:
+        return Unauthorized("This API key does not exist or was revoked. Create one under Settings → API Keys.")
+    if code == KEY_EXPIRED:
+        return Unauthorized("This API key has expired. Create a new one under Settings → API Keys.", code="expired_api_key")
+    if code == SUSPENDED:
+        return Forbidden("This account is suspended. Write to support to have it reinstated.", code="account_suspended")
+    if code == CREDIT:
+        return _insufficient(decision, request)
+    headers = [(b"retry-after", b"%d" % max(1, decision.retry_after)), *limit_headers(decision)]
+    if code == REQUESTS:
+        return RateLimited(f"This API key allows {decision.rpm} requests a minute. Try again in {decision.retry_after} s.", headers=headers)
+    if code == TOKENS:
+        return RateLimited(
+            f"This API key allows {decision.tpm} tokens a minute; this request reserves {request.tpm_tokens} and {decision.tpm_left} are left. "
+            f"Try again in {decision.retry_after} s, or with a smaller max_tokens.",
+            code="token_limit_exceeded",
+            headers=headers,
+        )
+    if code == CONCURRENCY:
+        if decision.max_concurrent is not None:
+            headers = [h for h in headers if h[0] not in (b"x-ratelimit-limit", b"x-ratelimit-remaining", b"x-ratelimit-reset")]
+            _limit(
+                headers,
+                b"x-ratelimit-limit",
+                b"x-ratelimit-remaining",
+                b"x-ratelimit-reset",
+                decision.max_concurrent,
+                0,
+                b"%d" % decision.resets_at,
+            )
+        return RateLimited(
+            f"This API key allows {decision.max_concurrent} requests at a time. Try again when one has ended.",
+            code="concurrency_limit_exceeded",
+            headers=headers,
+        )
+    return InternalError("The platform could not decide about this request. Nothing was charged.")
+
+
+def _insufficient(decision: Decision, request: AdmissionRequest) -> InsufficientCredits:
+    balance = f"Your free balance is {display_usd(decision.available)}"
+    headers = limit_headers(decision)
+    if request.output_least > 1 and decision.output_granted > 0:
+        return InsufficientCredits(
+            f"{balance}, which affords max_tokens up to {decision.output_granted} for this request; it asks for {request.output_least}. "
+            "Lower max_tokens or add credit under Settings → Billing.",
+            param="max_tokens",
+            headers=headers,
+        )
+    return InsufficientCredits(f"{balance}, which does not cover this request. Add credit under Settings → Billing.", headers=headers)

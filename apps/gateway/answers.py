@@ -1,0 +1,194 @@
+"""Reading a backend's answer as it passes: what the client gets to see, and the facts that settlement needs.
+
+A chunk is decoded by a msgspec structure that keeps its texts raw: that is quicker than scanning for the same facts and notices
+broken JSON. What the client sees are the backend's own bytes, changed only where it must see a change: the model's public id,
+and usage it did not ask for.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from apps.catalog.pricing import Usage
+from apps.gateway.sse import DONE
+
+NOTHING = msgspec.Raw(b"")
+NULL = msgspec.Raw(b"null")
+# No model writes or reads more in one request; a larger count is a broken backend.
+MAX_TOKENS = 10_000_000
+
+
+class BadAnswer(Exception):
+    """What the backend sent is unusable. The text is for our log."""
+
+
+class BackendRefused(Exception):
+    """The backend answered 200 and sent an error object instead of an answer."""
+
+
+class _Delta(msgspec.Struct, gc=False):
+    content: msgspec.Raw = NOTHING
+    reasoning_content: msgspec.Raw = NOTHING
+    reasoning: msgspec.Raw = NOTHING
+    refusal: msgspec.Raw = NOTHING
+    tool_calls: msgspec.Raw = NOTHING
+
+
+class _Choice(msgspec.Struct, gc=False):
+    delta: _Delta | None = None
+    message: _Delta | None = None
+    text: msgspec.Raw = NOTHING
+    finish_reason: str | None = None
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    model: str | None = None
+    choices: list[_Choice] | None = None
+    usage: msgspec.Raw = NULL
+    error: msgspec.Raw = NULL
+
+
+_decode = msgspec.json.Decoder(_Chunk).decode
+
+
+class _Details(msgspec.Struct):
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int
+    completion_tokens: int = 0
+    prompt_tokens_details: _Details | None = None
+    completion_tokens_details: _Details | None = None
+
+
+def read_usage(raw: msgspec.Raw, most_prompt: int, most_completion: int) -> Usage | None:
+    """Usage as the backend reports it, or None when it is missing, malformed or absurd: then our own count is used.
+
+    msgspec takes integers only: no strings, booleans, fractions or NaN. Cached tokens beyond the prompt's and reasoning tokens beyond
+    the output's are cut."""
+    try:
+        usage = msgspec.json.decode(raw, type=_Usage)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    cached = (usage.prompt_tokens_details and usage.prompt_tokens_details.cached_tokens) or 0
+    reasoning = (usage.completion_tokens_details and usage.completion_tokens_details.reasoning_tokens) or 0
+    prompt, completion = usage.prompt_tokens, usage.completion_tokens
+    if not (
+        0 <= prompt <= min(most_prompt, MAX_TOKENS)
+        and 0 <= completion <= min(most_completion, MAX_TOKENS)
+        and cached >= 0
+        and reasoning >= 0
+    ):
+        return None
+    return Usage(prompt, completion, cached_tokens=min(cached, prompt), reasoning_tokens=min(reasoning, completion))
+
+
+class AnswerReader:
+    """What one answer has said so far, whether streamed or whole.
+
+    `upstream_model` is shown to the client as `public_model`. With `show_usage` false a stream's usage stays with us."""
+
+    def __init__(self, *, upstream_model: str, public_model: str, show_usage: bool, most_prompt: int, most_completion: int) -> None:
+        self._rename = None
+        if upstream_model != public_model:
+            self._rename = (_model_field(upstream_model), _model_field(public_model))
+        self._public_model = public_model
+        self._show_usage = show_usage
+        self._most = (most_prompt, most_completion)
+        self.usage: Usage | None = None
+        self.usage_seen = False
+        self.finish_reason = ""
+        self.done = False
+        self.pieces = 0  # chunks that carried something generated
+        self.text_bytes = 0  # of it, as JSON
+
+    @property
+    def finished(self) -> bool:
+        """The answer ended as an answer ends; anything else is a break."""
+        return self.done or bool(self.finish_reason)
+
+    def chunk(self, payload: bytes) -> bytes | None:
+        """One event of a stream; returns the payload for the client, None to hide it. Raises BadAnswer and BackendRefused."""
+        if payload == DONE:
+            self.done = True
+            return None
+        if not payload or payload.isspace():
+            return None
+        chunk = self._read(payload)
+        for choice in chunk.choices or ():
+            if choice.finish_reason:
+                self.finish_reason = choice.finish_reason
+            grown = _length(choice.delta) if choice.delta is not None else 0
+            if grown := grown + _text_length(choice.text):
+                self.pieces += 1
+                self.text_bytes += grown
+        if not self._show_usage and b'"usage"' in payload:
+            if not chunk.choices and self._has_usage(chunk):
+                return None
+            return self._edited(payload)
+        return self._renamed(payload, chunk.model)
+
+    def whole(self, body: bytes) -> bytes:
+        """A whole answer; returns the body for the client. Raises BadAnswer and BackendRefused."""
+        answer = self._read(body)
+        if answer.choices is None:
+            raise BadAnswer("an answer without choices")
+        for choice in answer.choices:
+            self.finish_reason = choice.finish_reason or self.finish_reason
+            if grown := (_length(choice.message) if choice.message is not None else 0) + _text_length(choice.text):
+                self.pieces += 1
+                self.text_bytes += grown
+        self.done = True
+        return self._renamed(body, answer.model)
+
+    def _read(self, payload: bytes) -> _Chunk:
+        try:
+            chunk = _decode(payload)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise BadAnswer(f"not a chunk of an answer: {error}") from None
+        if chunk.error != NULL and chunk.choices is None:
+            raise BackendRefused(bytes(chunk.error)[:500].decode(errors="replace"))
+        if self._has_usage(chunk):
+            self.usage_seen = True
+            # The last report counts: some backends report a running total in every chunk.
+            self.usage = read_usage(chunk.usage, *self._most)
+        return chunk
+
+    @staticmethod
+    def _has_usage(chunk: _Chunk) -> bool:
+        return chunk.usage != NULL
+
+    def _renamed(self, payload: bytes, model: str | None) -> bytes:
+        if self._rename is None or model is None or model == self._public_model:
+            return payload
+        renamed = payload.replace(*self._rename, 1)
+        return renamed if renamed != payload else self._edited(payload)
+
+    def _edited(self, payload: bytes) -> bytes:
+        """The rare chunk that has to be written anew: its top-level fields stay raw, model is set, unasked usage is left out."""
+        fields: dict[str, msgspec.Raw | str] = msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
+        if "model" in fields:
+            fields["model"] = self._public_model
+        if not self._show_usage:
+            fields.pop("usage", None)
+        return msgspec.json.encode(fields)
+
+
+def _model_field(name: str) -> bytes:
+    return b'"model":' + msgspec.json.encode(name)
+
+
+def _text_length(raw: msgspec.Raw) -> int:
+    """Bytes of a raw JSON string without its quotes; 0 for null and what is not there."""
+    text = bytes(raw)
+    return len(text) - 2 if text[:1] == b'"' else 0
+
+
+def _length(delta: _Delta) -> int:
+    text = (
+        _text_length(delta.content) + (_text_length(delta.reasoning_content) or _text_length(delta.reasoning)) + _text_length(delta.refusal)
+    )
+    calls = bytes(delta.tool_calls)
+    return text + (len(calls) if len(calls) > 4 else 0)

@@ -1,0 +1,132 @@
+"""The fast door: the hot POSTs as bare ASGI, from bytes to the story and back, past every framework."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from apps.core.ids import uuid7
+from apps.gateway.client import Call, bearer
+from apps.gateway.errors import ApiError, Header, TooLarge, UnsupportedMediaType
+from apps.gateway.inference import Reply, chat_completions
+from apps.gateway.runtime import Gateway
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+STORIES = {"/v1/chat/completions": chat_completions}
+
+
+class ClientLeft(Exception):
+    """Gone before its request was read."""
+
+
+class AsgiClient:
+    """A Client over ASGI. Once it is asked for, a task waits for the disconnect message and calls back."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._watch: asyncio.Task[None] | None = None
+
+    async def start(self, status: int, headers: Sequence[Header]) -> None:
+        await self._send({"type": "http.response.start", "status": status, "headers": list(headers)})
+
+    async def send(self, data: bytes, *, last: bool) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": not last})
+
+    def when_gone(self, callback: Callable[[], None]) -> None:
+        self._watch = asyncio.create_task(self._wait(callback))
+
+    async def _wait(self, callback: Callable[[], None]) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        callback()
+
+    def close(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+
+
+async def handle(gateway: Gateway, scope: Scope, receive: Receive, send: Send) -> None:
+    """One hot POST; `scope["path"]` is one of STORIES, with or without a trailing slash."""
+    arrived = time.monotonic()
+    identifier = uuid7()
+    client = AsgiClient(receive, send)
+    headers = {name: value for name, value in scope["headers"]}  # noqa: C416  the last of several with one name counts
+    try:
+        body = await read_body(headers, receive)
+        call = Call(identifier, _key(headers), _address(scope, headers), body, arrived)
+        await STORIES[scope["path"].rstrip("/")](gateway, call, client)
+    except ApiError as error:
+        await Reply(client, [_identity(identifier)]).fail(error)
+    except ClientLeft:
+        return
+    finally:
+        client.close()
+
+
+def _identity(identifier: UUID) -> Header:
+    return (b"inference-id", str(identifier).encode())
+
+
+async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    """The request's body. Raises TooLarge, UnsupportedMediaType and ClientLeft."""
+    check_media_type(headers.get(b"content-type", b"").decode("latin-1"))
+    most = settings.MAX_REQUEST_BYTES
+    length = headers.get(b"content-length", b"")
+    if length.isdigit() and int(length) > most:
+        raise too_large(most)
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientLeft
+    if not message.get("more_body"):
+        whole: bytes = message.get("body", b"")
+        if len(whole) > most:
+            raise too_large(most)
+        return whole
+    pieces = [message.get("body", b"")]
+    size = len(pieces[0])
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        pieces.append(message.get("body", b""))
+        size += len(pieces[-1])
+        if size > most:
+            raise too_large(most)
+    return b"".join(pieces)
+
+
+def check_media_type(content_type: str) -> None:
+    """JSON, or nothing said. Raises UnsupportedMediaType."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type and media_type != "application/json" and not media_type.endswith("+json"):
+        raise UnsupportedMediaType(f"Content-Type is {media_type!r}: send JSON as 'application/json'.")
+
+
+def too_large(most: int) -> TooLarge:
+    return TooLarge(f"The request is larger than {most} bytes.")
+
+
+def _key(headers: dict[bytes, bytes]) -> str | None:
+    return bearer(headers.get(b"authorization", b"").decode("latin-1"), headers.get(b"x-api-key", b"").decode("latin-1"))
+
+
+def _address(scope: Scope, headers: dict[bytes, bytes]) -> str:
+    peer = scope.get("client")
+    return client_address(peer[0] if peer else "", headers.get(b"x-forwarded-for", b"").decode("latin-1"))
+
+
+def client_address(peer: str, forwarded_for: str) -> str:
+    """The client's address: the peer, or, behind TRUSTED_PROXIES proxies of ours, what the outermost of them saw."""
+    if settings.TRUSTED_PROXIES and forwarded_for:
+        hops = [hop.strip() for hop in forwarded_for.split(",")]
+        return hops[-min(settings.TRUSTED_PROXIES, len(hops))]
+    return peer

@@ -1,0 +1,44 @@
+"""The one who called: what the story needs to know of it, whichever door it came through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from apps.gateway.errors import Header
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An API call as it came in. `key` is the bearer token or x-api-key, `address` the client's IP, `arrived` time.monotonic()."""
+
+    id: UUID
+    key: str | None
+    address: str
+    body: bytes
+    arrived: float
+
+
+class Client(Protocol):
+    """Where an answer goes. Writing waits while the client reads slowly; writing to one that has gone does nothing."""
+
+    async def start(self, status: int, headers: Sequence[Header]) -> None:
+        """Status and headers. `Inference-Id` is the story's to set."""
+        ...
+
+    async def send(self, data: bytes, *, last: bool) -> None: ...
+
+    def when_gone(self, callback: Callable[[], None]) -> None:
+        """Calls back once when the client disconnects before its answer has ended (at once if it has already)."""
+        ...
+
+
+def bearer(authorization: str | None, x_api_key: str | None) -> str | None:
+    """The API key of a request: `Authorization: Bearer …`, else `x-api-key` (Anthropic's SDKs)."""
+    if authorization:
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() == "bearer" and token.strip():
+            return token.strip()
+    return x_api_key.strip() if x_api_key and x_api_key.strip() else None

@@ -1,0 +1,77 @@
+"""One Postgres connection of the hot path: made anew when it breaks, with the settings the path relies on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from django.conf import settings
+
+from apps.core.batching import Unavailable
+
+log = logging.getLogger(__name__)
+
+# The code by which gateway_admit and gateway_settle say of an item that its account is locked by somebody slow: ask again.
+BUSY = 8
+
+# Generic plans: the functions' inner statements are planned once per session, not once per call.
+# A lock that is not there in 200 ms is somebody's long transaction: the batch goes on without that account.
+SESSION = "SET plan_cache_mode = force_generic_plan; SET jit = off; SET lock_timeout = '200ms'; SET statement_timeout = '10s'"
+
+
+class Link:
+    """A connection that is opened at first use. Not for use by two tasks at a time."""
+
+    def __init__(self, name: str, *, asynchronous_commit: bool = False) -> None:
+        self.name = name
+        self._setup = SESSION + ("; SET synchronous_commit = off" if asynchronous_commit else "")
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._skip_locked = False
+
+    async def open(self) -> psycopg.AsyncConnection[Any]:
+        """The connection, opened if need be. Raises Unavailable."""
+        if self._connection is None or self._connection.closed:
+            try:
+                self._connection = await psycopg.AsyncConnection.connect(
+                    settings.DATABASE_URL, autocommit=True, connect_timeout=5, application_name=f"akashml {self.name}", prepare_threshold=0
+                )
+                await self._connection.execute(self._setup, prepare=False)
+            except psycopg.OperationalError as error:
+                await self.close()
+                raise Unavailable(f"Postgres cannot be reached ({_first_line(error)})") from None
+        return self._connection
+
+    async def rows(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Runs a query. Raises Unavailable when the connection broke: the outcome is then unknown."""
+        connection = await self.open()
+        try:
+            cursor = await connection.execute(query, values, prepare=True, binary=True)
+            return await cursor.fetchall()
+        except psycopg.errors.LockNotAvailable:
+            raise
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            await self.close()
+            raise Unavailable(f"the connection to Postgres broke ({_first_line(error)})") from None
+
+    async def batch(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Runs a batch function whose last parameter is `skip_locked` and whose rows begin with item (from 1) and code.
+
+        One slow account must not hold up the others: after a lock time-out the batch runs again without waiting for locks, and
+        so do the next ones until nobody is BUSY any more."""
+        try:
+            rows = await self.rows(query, (*values, self._skip_locked))
+        except psycopg.errors.LockNotAvailable:
+            rows = await self.rows(query, (*values, True))
+        self._skip_locked = any(row[1] == BUSY for row in rows)
+        return rows
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            await connection.close()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or ["no reason given"])[0]

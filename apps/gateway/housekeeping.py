@@ -1,0 +1,91 @@
+"""What must go on while Valkey is away: reaping, probing backends, making partitions ahead. One process of all does it, the one that
+holds an advisory lock; when it dies, Postgres drops its session and another takes over."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+import psycopg
+from django.conf import settings
+from django.db import Error as DatabaseError
+
+from apps.catalog.probes import probe_backends
+from apps.core.batching import Unavailable
+from apps.gateway.database import Link
+
+log = logging.getLogger(__name__)
+
+# An arbitrary number that stands for "the housekeeper" among this database's advisory locks.
+LEADER_LOCK = 0x616B6D6C
+ROUND_S = 1.0
+PROBE_EVERY_S = 10.0
+PARTITIONS_EVERY_S = 3600.0
+MONTHS_AHEAD = 3
+REAP_AT_ONCE = 500
+
+
+class Housekeeping:
+    def __init__(self) -> None:
+        self._link = Link("housekeeping")
+        self._tasks: list[asyncio.Task[None]] = []
+        self.leads = False
+        self.reaped = 0
+
+    async def start(self) -> None:
+        # Not only the leader's business: a charge needs its month's partition from the first request on.
+        await self._link.rows("SELECT usage_make_partitions(%s::int)", (MONTHS_AHEAD,))
+        self._tasks = [asyncio.create_task(self._keep_house(), name="housekeeping"), asyncio.create_task(self._probe(), name="probes")]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._link.close()
+
+    async def _keep_house(self) -> None:
+        next_partitions = 0.0
+        while True:
+            await asyncio.sleep(ROUND_S)
+            try:
+                self.leads = await self._holds_lock()
+                if not self.leads:
+                    continue
+                await self._reap()
+                if time.monotonic() >= next_partitions:
+                    next_partitions = time.monotonic() + PARTITIONS_EVERY_S
+                    await self._link.rows("SELECT usage_make_partitions(%s::int)", (MONTHS_AHEAD,))
+            except (Unavailable, psycopg.Error) as error:
+                self.leads = False
+                log.warning("housekeeping: %s", error)
+
+    async def _probe(self) -> None:
+        """A task of its own, in a thread of its own: a backend that hangs must not delay the reaper, nor TLS set-up the streams."""
+        while True:
+            await asyncio.sleep(PROBE_EVERY_S)
+            if self.leads:
+                try:
+                    await asyncio.to_thread(asyncio.run, probe_backends())
+                except DatabaseError as error:
+                    log.warning("probes: Postgres cannot be reached (%s)", type(error).__name__)
+
+    async def _holds_lock(self) -> bool:
+        """Whether this process holds the lock. Asked each round: the lock is the session's, and a broken session has lost it."""
+        [[held]] = await self._link.rows(
+            "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND objid = %s::oid AND granted)",
+            (LEADER_LOCK,),
+        )
+        if held:
+            return True
+        [[taken]] = await self._link.rows("SELECT pg_try_advisory_lock(%s::bigint)", (LEADER_LOCK,))
+        return bool(taken)
+
+    async def _reap(self) -> None:
+        while True:
+            [[reaped]] = await self._link.rows("SELECT gateway_reap(%s::float8, %s::int)", (settings.LEASE_S, REAP_AT_ONCE))
+            if reaped:
+                self.reaped += reaped
+                log.warning("reaped %s requests of processes that are gone", reaped)
+            if reaped < REAP_AT_ONCE:
+                return

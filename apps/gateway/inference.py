@@ -1,0 +1,286 @@
+"""The way of one inference request, from the key to the last frame. This module tells the story; what it calls never calls each other.
+
+    who is it → what does it ask → what may it cost → admit → ask a backend → pass the answer on → settle → the last frame
+
+Nothing is sent to a backend before the request is admitted, and an answer ends like a finished one only after it was charged.
+Whatever happens after admission ends in exactly one settlement: a cancelled task posts it on its way out and does not wait.
+docs/the-way-of-a-request.md walks through it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+
+from apps.catalog.snapshot import BackendEntry, ModelEntry
+from apps.gateway import chat_request, metering
+from apps.gateway.admission import AdmissionRequest, limit_headers
+from apps.gateway.answers import AnswerReader, BackendRefused, BadAnswer
+from apps.gateway.backend_call import BackendAnswer, call_backend
+from apps.gateway.client import Call, Client
+from apps.gateway.errors import ApiError, BadGateway, Header, InternalError
+from apps.gateway.http_client import BackendError, Broken, TimedOut
+from apps.gateway.open_request import OpenRequest
+from apps.gateway.plan import plan
+from apps.gateway.runtime import Gateway
+from apps.gateway.sse import EventSplitter, EventTooLarge, frame
+from apps.usage.models import Dialect, Status
+
+log = logging.getLogger(__name__)
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+STREAM_HEADERS: list[Header] = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+JSON_HEADERS: list[Header] = [(b"content-type", b"application/json")]
+DONE_FRAME = b"data: [DONE]\n\n"
+
+
+@dataclass(slots=True)
+class Admitted:
+    """An admitted request with what relaying it needs."""
+
+    open: OpenRequest
+    model: ModelEntry
+    request: chat_request.ChatRequest
+    body: bytes
+    max_output: int | None  # to write into the backend's request
+
+
+@dataclass(slots=True)
+class Reply:
+    """What has gone to the client so far. `headers` are those of every answer: Inference-Id and, once admitted, the limits."""
+
+    client: Client
+    headers: list[Header]
+    started: bool = False
+
+    async def stream(self, frames: bytes) -> None:
+        if not self.started:
+            self.started = True
+            await self.client.start(200, [*self.headers, *STREAM_HEADERS])
+        await self.client.send(frames, last=False)
+
+    async def finish(self, body: bytes, streamed: bool) -> None:
+        """The last frame of a stream, or the whole answer."""
+        if streamed:
+            await self.stream(body)
+            await self.client.send(b"", last=True)
+        else:
+            await self.client.start(200, [*self.headers, *JSON_HEADERS, (b"content-length", b"%d" % len(body))])
+            await self.client.send(body, last=True)
+
+    async def fail(self, error: ApiError) -> None:
+        """An error answer, or, when a stream has begun, an error frame: never an end that looks finished."""
+        body = error.openai_body()
+        if self.started:
+            await self.client.send(frame(body), last=True)
+            return
+        own = {name for name, _ in error.headers}
+        headers = [*(h for h in self.headers if h[0] not in own), *error.headers, *JSON_HEADERS, (b"content-length", b"%d" % len(body))]
+        await self.client.start(error.status, headers)
+        await self.client.send(body, last=True)
+
+
+async def chat_completions(gateway: Gateway, call: Call, client: Client) -> None:
+    """Answers one `POST /v1/chat/completions`. Never raises for what a client or a backend did."""
+    reply = Reply(client, [(b"inference-id", str(call.id).encode())])
+    try:
+        admitted = await _admit(gateway, call, reply)
+    except ApiError as error:
+        await reply.fail(error)
+        return
+    request = admitted.open
+    gateway.lease.open[request.id] = request
+    client.when_gone(request.end_for_client)
+    try:
+        await _answer(gateway, admitted, reply)
+    except asyncio.CancelledError:
+        # The server gave this task up. The settlement is queued before we go, and nothing cancels it there.
+        request.end_for_client()
+        if gateway.lease.open.pop(request.id, None) is not None:
+            gateway.settling.post(request.settlement(Status.CANCELLED, http_status=499, error_code="client_disconnected"))
+        raise
+    except Exception:
+        # A fault of ours must not keep a customer's credit: end the request, say so, and keep the trace.
+        log.exception("inference %s: an error of our own", request.id)
+        request.fence()
+        if request.id in gateway.lease.open:
+            await _settle(gateway, request, Status.FAILED, http_status=500, error_code="internal_error")
+        await reply.fail(InternalError("Something broke on our side. You were charged at most for what had reached you."))
+
+
+async def _admit(gateway: Gateway, call: Call, reply: Reply) -> Admitted:
+    key = await gateway.keyring.find(call.key, call.address)
+    request = chat_request.parse(call.body)
+    model, rates = gateway.catalog.find(request.model)
+    tools = b"".join(request.tools or ())
+    bounds = plan(
+        model,
+        rates,
+        prompt_bound=metering.prompt_upper_bound(request.messages, tools, request.response_format or b""),
+        choices=request.n or 1,
+        max_output=request.max_output,
+    )
+    decision = await gateway.admission.admit(
+        AdmissionRequest(
+            id=call.id,
+            account_id=key.account_id,
+            key_id=key.id,
+            base_pico=bounds.base_pico,
+            output_pico=bounds.output_pico,
+            output_wanted=bounds.output_wanted,
+            output_least=bounds.output_least,
+            tpm_tokens=bounds.tpm_tokens,
+            model_id=model.id,
+            price_id=rates.price_id,
+            dialect=Dialect.CHAT,
+            streamed=bool(request.stream),
+        )
+    )
+    reply.headers += limit_headers(decision)
+    opened = OpenRequest(
+        id=call.id,
+        account_id=key.account_id,
+        key_id=key.id,
+        model_id=model.id,
+        rates=rates,
+        dialect=Dialect.CHAT,
+        streamed=bool(request.stream),
+        held=bounds.held(decision.output_granted),
+        arrived=call.arrived,
+        admitted=time.monotonic(),
+        prompt_tokens=lambda: min(metering.prompt_estimate(request.messages, tools), bounds.prompt_bound),
+    )
+    return Admitted(opened, model, request, call.body, bounds.bound_for_backend(decision.output_granted))
+
+
+async def _answer(gateway: Gateway, admitted: Admitted, reply: Reply) -> None:
+    """From admission to the last frame; settles exactly once."""
+    request = admitted.open
+    answer: BackendAnswer | None = None
+    try:
+        if request.ended:
+            raise Broken("ended before it was sent")
+        answer = await call_backend(
+            gateway.http,
+            gateway.balancer,
+            admitted.model,
+            "/chat/completions",
+            lambda backend: chat_request.for_backend(admitted.body, admitted.request, backend, admitted.max_output),
+            request,
+        )
+        request.reader = _reader(admitted, answer.backend)
+        last = await (_stream(answer, request, reply) if request.streamed else _whole(answer, request))
+        if request.ended:
+            raise Broken("ended before its end")
+    except (ApiError, BackendError, BadAnswer, BackendRefused, EventTooLarge) as problem:
+        await _fail(gateway, request, reply, problem)
+        return
+    finally:
+        if answer is not None:
+            answer.done()
+    if await _settle(gateway, request, Status.COMPLETED):
+        await reply.finish(last, request.streamed)
+    else:
+        await reply.fail(_lost())
+
+
+def _reader(admitted: Admitted, backend: BackendEntry) -> AnswerReader:
+    options = admitted.request.stream_options
+    context = admitted.model.context_length
+    return AnswerReader(
+        upstream_model=backend.upstream_model,
+        public_model=admitted.model.public_id,
+        show_usage=not admitted.request.stream or bool(options and options.include_usage),
+        # Twice the context is more than any backend can have read or written a choice: beyond that its count is absurd.
+        most_prompt=2 * context,
+        most_completion=2 * context * (admitted.request.n or 1),
+    )
+
+
+async def _stream(answer: BackendAnswer, request: OpenRequest, reply: Reply) -> bytes:
+    """Passes the stream on up to its end; returns the last frame, which waits for the settlement.
+
+    Raises BackendError, BadAnswer, BackendRefused and EventTooLarge, after passing on what came whole before."""
+    assert request.reader is not None
+    reader, splitter = request.reader, EventSplitter()
+    while not reader.done:
+        packet = await answer.exchange.read(answer.backend.idle_timeout_s)
+        frames, problem = _frames(reader, splitter.feed(packet) if packet else splitter.finish())
+        if frames:
+            request.delivered_at = request.delivered_at or time.monotonic()
+            await reply.stream(b"".join(frames))
+        if problem is not None:
+            raise problem
+        if not packet:
+            if not reader.finished:
+                raise BadAnswer("the stream ended without an end")
+            break
+    return DONE_FRAME
+
+
+def _frames(reader: AnswerReader, payloads: list[bytes]) -> tuple[list[bytes], Exception | None]:
+    """What the client sees of some events, and what is wrong with the one that stopped it."""
+    frames: list[bytes] = []
+    for payload in payloads:
+        try:
+            shown = reader.chunk(payload)
+        except (BadAnswer, BackendRefused) as problem:
+            return frames, problem
+        if shown is not None:
+            frames.append(frame(shown))
+        if reader.done:
+            break
+    return frames, None
+
+
+async def _whole(answer: BackendAnswer, request: OpenRequest) -> bytes:
+    """The body for the client. Raises BackendError, BadAnswer and BackendRefused."""
+    assert request.reader is not None
+    pieces: list[bytes] = []
+    size = 0
+    while piece := await answer.exchange.read(answer.backend.idle_timeout_s):
+        pieces.append(piece)
+        size += len(piece)
+        if size > MAX_ANSWER_BYTES:
+            raise BadAnswer("the answer is beyond every bound")
+    body = request.reader.whole(b"".join(pieces))
+    request.delivered_at = time.monotonic()
+    return body
+
+
+async def _settle(gateway: Gateway, request: OpenRequest, status: Status, *, http_status: int = 200, error_code: str = "") -> bool:
+    """Charges and logs; False when the reaper had done so before.
+
+    The request leaves the lease first: what the lease sees has a hold, and what is settled is not checkpointed any more."""
+    del gateway.lease.open[request.id]
+    settled = await gateway.settling.settle(request.settlement(status, http_status=http_status, error_code=error_code))
+    return settled.stands
+
+
+async def _fail(gateway: Gateway, request: OpenRequest, reply: Reply, problem: Exception) -> None:
+    """The answer did not come to its end: the client's doing, a backend's, or ours."""
+    if request.client_gone and not request.fenced:
+        await _settle(gateway, request, Status.CANCELLED, http_status=499, error_code="client_disconnected")
+        return
+    error = problem if isinstance(problem, ApiError) else _error_of(problem, request)
+    await _settle(gateway, request, Status.FAILED, http_status=error.status, error_code=error.code)
+    await reply.fail(error)
+
+
+def _error_of(problem: Exception, request: OpenRequest) -> ApiError:
+    log.warning("inference %s failed at backend %s: %s", request.id, request.backend_id, problem)
+    if request.fenced:
+        return _lost()
+    if isinstance(problem, TimedOut):
+        return BadGateway("The model's backend stopped answering.", code="backend_timeout")
+    return BadGateway("The model's backend broke off or sent something unusable.")
+
+
+def _lost() -> ApiError:
+    return InternalError("This answer was lost on our side; you were charged at most for what had reached you.", code="gateway_lost")

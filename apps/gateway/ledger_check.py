@@ -1,0 +1,111 @@
+"""The ledger's invariants as queries over live data (docs/ledger.md tells why each holds).
+
+All of them run in one repeatable-read snapshot, so that traffic in the meantime cannot make a sound ledger look broken.
+Each query returns the rows that break its invariant: a text that names what is wrong where.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import connections, transaction
+
+INVARIANTS: dict[str, tuple[str, str]] = {
+    "I1": (
+        "Every ledger transaction's postings sum to zero.",
+        """SELECT format('transaction %s is off by %s', transaction_id, sum(amount)) FROM billing_posting GROUP BY transaction_id HAVING sum(amount) <> 0
+           UNION ALL SELECT format('transaction %s has no postings', t.id) FROM billing_ledgertransaction t
+             WHERE NOT EXISTS (SELECT 1 FROM billing_posting p WHERE p.transaction_id = t.id)
+           UNION ALL SELECT format('posting %s belongs to no transaction of its account', p.id) FROM billing_posting p
+             WHERE NOT EXISTS (SELECT 1 FROM billing_ledgertransaction t WHERE t.id = p.transaction_id AND t.account_id = p.account_id)""",
+    ),
+    "I2": (
+        "For every pool 0 ≤ held ≤ remaining.",
+        "SELECT format('pool %s: held %s, remaining %s', id, held, remaining) FROM billing_creditpool WHERE NOT (0 <= held AND held <= remaining)",
+    ),
+    "I3": (
+        "A pool's remaining is the sum of its postings.",
+        """SELECT format('pool %s: remaining %s, postings %s', p.id, p.remaining, coalesce(s.amount, 0)) FROM billing_creditpool p
+           LEFT JOIN (SELECT pool_id, sum(amount) AS amount FROM billing_posting WHERE pool_id IS NOT NULL GROUP BY pool_id) s ON s.pool_id = p.id
+           WHERE p.remaining <> coalesce(s.amount, 0)""",
+    ),
+    "I4": (
+        "A pool's held is the sum of its open holds' allocations, and a key's open count is the number of its holds.",
+        """SELECT format('pool %s: held %s, holds %s', coalesce(p.id, s.pool_id), p.held, coalesce(s.amount, 0)) FROM billing_creditpool p
+           FULL JOIN (SELECT a.pool_id, sum(a.amount) AS amount FROM gateway_hold h, unnest(h.pools, h.pool_amounts) a (pool_id, amount) GROUP BY a.pool_id) s ON s.pool_id = p.id
+           WHERE coalesce(p.held, -1) <> coalesce(s.amount, 0)
+           UNION ALL SELECT format('hold %s: amount %s, allocated %s', h.id, h.amount, a.amount) FROM gateway_hold h
+             CROSS JOIN LATERAL (SELECT coalesce(sum(x), 0) AS amount FROM unnest(h.pool_amounts) x) a WHERE h.amount <> a.amount
+           UNION ALL SELECT format('key %s: %s counted as open, %s holds', l.key_id, l.open, h.open) FROM api_keys_limiter l
+             CROSS JOIN LATERAL (SELECT count(*) AS open FROM gateway_hold x WHERE x.key_id = l.key_id) h WHERE l.open <> h.open""",
+    ),
+    "I5": (
+        "A hold ends exactly once: an inference that is logged has no hold any more.",
+        "SELECT format('inference %s is logged and still held', h.id) FROM gateway_hold h JOIN usage_inference i ON i.id = h.id",
+    ),
+    "I6": (
+        "What the inference log charged is the usage revenue of the ledger, per account; cost − charged is what was written off.",
+        """SELECT format('account %s: log charged %s, revenue %s', coalesce(i.account_id, r.account_id), coalesce(i.charged, 0), coalesce(r.amount, 0))
+           FROM (SELECT account_id, sum(charged) AS charged FROM usage_inference GROUP BY account_id) i
+           FULL JOIN (SELECT account_id, sum(amount) AS amount FROM billing_posting WHERE book = 2 GROUP BY account_id) r ON r.account_id = i.account_id
+           WHERE coalesce(i.charged, 0) <> coalesce(r.amount, 0)
+           UNION ALL SELECT format('inference %s: cost − charged is %s, written off %s', coalesce(i.id, w.inference_id), i.cost - i.charged, coalesce(w.amount, 0))
+             FROM usage_inference i FULL JOIN billing_writeoff w ON w.inference_id = i.id WHERE coalesce(i.cost - i.charged, -1) <> coalesce(w.amount, 0)
+           UNION ALL SELECT format('inference %s: charged %s, its pools paid %s', i.id, i.charged, a.amount) FROM usage_inference i
+             CROSS JOIN LATERAL (SELECT coalesce(sum(x), 0) AS amount FROM unnest(i.paid_amounts) x) a WHERE i.charged <> a.amount
+           UNION ALL SELECT format('transaction %s: posted %s, its inferences were charged %s', t.id, p.amount, coalesce(i.amount, 0)) FROM billing_ledgertransaction t
+             JOIN (SELECT transaction_id, sum(amount) AS amount FROM billing_posting WHERE book = 2 GROUP BY transaction_id) p ON p.transaction_id = t.id
+             LEFT JOIN (SELECT transaction_id, sum(charged) AS amount FROM usage_inference GROUP BY transaction_id) i ON i.transaction_id = t.id
+             WHERE t.kind = 1 AND p.amount <> coalesce(i.amount, 0)""",
+    ),
+}
+
+TOTALS = {
+    "accounts": "SELECT count(*) FROM accounts_account",
+    "open_holds": "SELECT count(*) FROM gateway_hold",
+    "held": "SELECT coalesce(sum(held), 0) FROM billing_creditpool",
+    "remaining": "SELECT coalesce(sum(remaining), 0) FROM billing_creditpool",
+    "revenue": "SELECT coalesce(sum(amount), 0) FROM billing_posting WHERE book = 2",
+    "written_off": "SELECT coalesce(sum(amount), 0) FROM billing_writeoff",
+    "inferences": "SELECT count(*) FROM usage_inference",
+    "transactions": "SELECT count(*) FROM billing_ledgertransaction",
+}
+
+
+@dataclass(frozen=True)
+class Violation:
+    invariant: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class LedgerReport:
+    """`totals` counts rows, and sums money in nano-USD."""
+
+    violations: list[Violation]
+    totals: dict[str, int]
+
+    @property
+    def ok(self) -> bool:
+        return not self.violations
+
+
+def check(using: str = "default", most: int = 100) -> LedgerReport:
+    """Verifies I1–I6 in one consistent snapshot; lists at most `most` violations of each. Never waits for a lock."""
+    connection = connections[using]
+    with transaction.atomic(using=using), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        cursor.execute("SET LOCAL statement_timeout = 0")
+        found = []
+        for invariant, (_, query) in INVARIANTS.items():
+            cursor.execute(f"{query} LIMIT {most:d}")
+            found += [Violation(invariant, detail) for (detail,) in cursor.fetchall()]
+        totals = {}
+        for name, query in TOTALS.items():
+            cursor.execute(query)
+            totals[name] = int(cursor.fetchone()[0])
+    return LedgerReport(found, totals)
+
+
+def violations() -> list[Violation]:
+    return check().violations

@@ -1,0 +1,122 @@
+"""Counting tokens without a tokenizer, and who pays when a request ends. Pure.
+
+Two estimators: `prompt_upper_bound` errs high, for holds; `prompt_estimate` and `output_estimate` are as close as they can be, for
+charging when a backend reports nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from apps.catalog.pricing import Rates, Usage, cost_pico
+from apps.core.money import nano_from_pico
+from apps.usage.models import Status
+
+# A data URL is a picture or a recording: its bytes are no text. Vision models take some hundreds to two thousand tokens for one.
+_DATA_URL = re.compile(rb'"data:[^"]{100,}"')
+TOKENS_PER_ATTACHMENT = 2_000
+# Byte-level vocabularies average four bytes a token in English, three in code, two to three in scripts of three-byte characters.
+LEAST_BYTES_PER_TOKEN = 2
+USUAL_BYTES_PER_TOKEN = 4
+TOKENS_PER_MESSAGE = 4
+_WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
+
+
+def prompt_upper_bound(*parts: bytes) -> int:
+    """Tokens that the raw JSON of a prompt (messages, tools, schemas) will hardly exceed."""
+    size, attachments = 0, 0
+    for part in parts:
+        size += len(part)
+        if len(part) > 1_000 and b"base64," in part:
+            urls = _DATA_URL.findall(part)
+            attachments += len(urls)
+            size -= sum(map(len, urls))
+    return size // LEAST_BYTES_PER_TOKEN + attachments * TOKENS_PER_ATTACHMENT + 8
+
+
+def prompt_estimate(messages: bytes, tools: bytes = b"") -> int:
+    """Tokens of a prompt, as close as can be without its tokenizer. Parses the messages: not for the usual path."""
+    texts: list[str] = []
+    attachments = 0
+    decoded = msgspec.json.decode(messages)
+    for message in decoded if isinstance(decoded, list) else [decoded]:
+        attachments += _collect(message, texts, depth=0)
+        texts.append("")
+    text = "".join(texts)
+    return (
+        text_estimate(text)
+        + TOKENS_PER_MESSAGE * texts.count("")
+        + len(tools) // USUAL_BYTES_PER_TOKEN
+        + attachments * TOKENS_PER_ATTACHMENT
+    )
+
+
+def text_estimate(text: str) -> int:
+    """Tokens of a text: one for each wide character, one for every four bytes of the rest."""
+    wide = len(_WIDE.findall(text))
+    rest = len(text.encode("utf-8", "surrogatepass")) - 3 * wide
+    return wide + math.ceil(rest / USUAL_BYTES_PER_TOKEN)
+
+
+def _collect(value: Any, texts: list[str], depth: int) -> int:
+    """Gathers the strings of a message; returns the number of attachments."""
+    if isinstance(value, str):
+        if value.startswith("data:") and len(value) > 100:
+            return 1
+        if value:
+            texts.append(value)
+        return 0
+    if depth > 20:
+        return 0
+    if isinstance(value, dict):
+        return sum(_collect(item, texts, depth + 1) for key, item in value.items() if key not in ("role", "type"))
+    if isinstance(value, list):
+        return sum(_collect(item, texts, depth + 1) for item in value)
+    return 0
+
+
+def output_estimate(pieces: int, text_bytes: int) -> int:
+    """Tokens of an answer that came in `pieces` chunks with `text_bytes` of text: most backends send a token a chunk; where the
+    chunks are clearly longer than a token, their bytes decide."""
+    if text_bytes > 3 * USUAL_BYTES_PER_TOKEN * pieces:
+        return math.ceil(text_bytes / USUAL_BYTES_PER_TOKEN)
+    return pieces
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What is charged: tokens, and their cost in nano-USD. `estimated` when a part was counted here."""
+
+    usage: Usage
+    cost: int
+    estimated: bool
+
+
+NOTHING = Charge(Usage(0, 0), 0, False)
+
+
+def charge(
+    status: Status, *, reported: Usage | None, prompt_tokens: int, output_tokens: int, rates: Rates, held: int, sent: bool = True
+) -> Charge:
+    """Who pays (docs/ledger.md): completed, the actual usage; cancelled by the client, the prompt and what was generated; failed or
+    lost, the output that was delivered and nothing else.
+
+    `reported` is the backend's usage, `prompt_tokens` and `output_tokens` our own counts. What is counted here is never charged above
+    `held` (nano-USD). `sent` false: no backend ever had the request, nothing is charged."""
+    if not sent:
+        return NOTHING
+    if status == Status.COMPLETED and reported is not None:
+        return Charge(reported, nano_from_pico(cost_pico(reported, rates)), False)
+    if status in (Status.FAILED, Status.LOST):
+        usage = Usage(0, output_tokens)
+        cost = nano_from_pico(output_tokens * rates.output_pico)
+    else:
+        # A running total in a stream that was cut short is closer than our count, as long as it is not behind what was delivered.
+        usage = reported if reported is not None and reported.completion_tokens >= output_tokens else Usage(prompt_tokens, output_tokens)
+        cost = nano_from_pico(cost_pico(usage, rates))
+    return Charge(usage, min(cost, held), usage is not reported)

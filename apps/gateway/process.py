@@ -1,0 +1,42 @@
+"""The one gateway of this process: started by the ASGI lifespan on the server's loop, or, where the server knows no lifespan (WSGI,
+runserver), on first use in a thread with a loop of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from apps.gateway.runtime import Gateway
+
+
+class GatewayHost:
+    """`gateway` is None until started; `loop` is the one it lives on."""
+
+    def __init__(self) -> None:
+        self.gateway: Gateway | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._starting = threading.Lock()
+
+    async def start(self) -> None:
+        gateway = Gateway()
+        await gateway.start()
+        self.gateway, self.loop = gateway, asyncio.get_running_loop()
+
+    async def stop(self) -> None:
+        if self.gateway is not None:
+            await self.gateway.stop()
+            self.gateway = None
+
+    def from_thread(self) -> tuple[Gateway, asyncio.AbstractEventLoop]:
+        """The gateway and its loop, for a thread that is not on it. Raises what starting raises."""
+        with self._starting:
+            if self.gateway is None:
+                loop = asyncio.new_event_loop()
+                threading.Thread(target=loop.run_forever, name="gateway", daemon=True).start()
+                asyncio.run_coroutine_threadsafe(self.start(), loop).result(timeout=30)
+            assert self.gateway is not None
+            assert self.loop is not None
+            return self.gateway, self.loop
+
+
+host = GatewayHost()

@@ -1,0 +1,161 @@
+-- Admission: one atomic decision for each request of a batch. docs/the-way-of-a-request.md tells the story around it.
+--
+-- A request is admitted when its process is not fenced, its key and account are in force, its key has requests, tokens and
+-- concurrency left, and its account has the credit. A refusal changes nothing. All clocks are the database's.
+--
+-- Lock order: the accounts' rows in id order, in a statement of its own, so that every later statement sees what the previous
+-- holder of a lock wrote. That lock covers the accounts' pools, limiters and holds. Nothing else is waited for under it.
+--
+-- Money: `base_pico` is the price of the prompt estimate plus the price per request, `output_pico` that of one output token of
+-- all choices, in pico-USD; a hold is their sum rounded up to nano-USD. `output_wanted` tokens are held for if the credit allows,
+-- `output_least` must be affordable (equal to `output_wanted` where the client asked for that many itself).
+--
+-- Codes (apps/gateway/admission.py has the same list): 0 admitted, 1 key refused, 2 key expired, 3 account suspended,
+-- 4 requests, 5 tokens, 6 concurrency, 7 credit, 8 account busy (ask again), 9 process fenced.
+CREATE OR REPLACE FUNCTION gateway_admit(
+  process bigint, ids uuid[], accounts bigint[], keys bigint[], base_pico bigint[], output_pico bigint[], output_wanted int[],
+  output_least int[], tpm_tokens bigint[], models bigint[], prices bigint[], dialects smallint[], streamed boolean[], skip_locked boolean)
+RETURNS TABLE (
+  item int, code smallint, output_granted int, available bigint, rpm int, rpm_left bigint, tpm bigint, tpm_left bigint, max_concurrent int,
+  resets_at bigint, retry_after int)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  at timestamptz;
+  now_second bigint;
+  locked bigint[];
+  is_fenced boolean;
+  r record;
+  account bigint;                 -- whose items the loop is in
+  free bigint;                    -- its free credit, before this batch
+  burned bigint;                  -- what this batch took of it so far
+  key bigint;                     -- whose limiter `l` is
+  l api_keys_limiter;
+  changed_limiters api_keys_limiter[] := '{}';
+  limiter_changed boolean := false;
+  reserve bigint;
+  need bigint;
+  -- admitted items: number, and the stretch [from, to) of the account's credit line that each takes
+  admitted int[] := '{}';
+  admitted_from bigint[] := '{}';
+  admitted_to bigint[] := '{}';
+  admitted_second bigint[] := '{}';
+  admitted_reserve bigint[] := '{}';
+BEGIN
+  IF skip_locked THEN
+    SELECT coalesce(array_agg(s.id), '{}') INTO locked
+    FROM (SELECT a.id FROM accounts_account a WHERE a.id = ANY (accounts) ORDER BY a.id FOR NO KEY UPDATE SKIP LOCKED) s;
+  ELSE
+    PERFORM 1 FROM accounts_account a WHERE a.id = ANY (accounts) ORDER BY a.id FOR NO KEY UPDATE;
+  END IF;
+  at := clock_timestamp();
+  now_second := floor(extract(epoch FROM at));
+  SELECT p.fenced INTO is_fenced FROM gateway_process p WHERE p.id = process;
+
+  FOR r IN
+    SELECT i.ord::int AS ord, i.id, i.account_id, i.key_id, i.base_pico, i.output_pico, i.output_wanted, i.output_least, i.tpm_tokens,
+      a.status AS account_status, k.id AS known_key, k.account_id AS key_account, k.scope AS key_scope, k.revoked_at, k.expires_at, k.rpm, k.tpm, k.max_concurrent,
+      limiter.row AS limiter, h.amount AS held_already, credit.free
+    FROM unnest(ids, accounts, keys, base_pico, output_pico, output_wanted, output_least, tpm_tokens)
+      WITH ORDINALITY i (id, account_id, key_id, base_pico, output_pico, output_wanted, output_least, tpm_tokens, ord)
+    -- LATERAL … OFFSET 0: always an index probe per item, whatever statistics an empty table left behind
+    LEFT JOIN LATERAL (SELECT x.* FROM accounts_account x WHERE x.id = i.account_id OFFSET 0) a ON true
+    LEFT JOIN LATERAL (SELECT x.* FROM api_keys_apikey x WHERE x.id = i.key_id OFFSET 0) k ON true
+    LEFT JOIN LATERAL (SELECT x AS row FROM api_keys_limiter x WHERE x.key_id = i.key_id OFFSET 0) limiter ON true
+    LEFT JOIN LATERAL (SELECT x.amount FROM gateway_hold x WHERE x.id = i.id OFFSET 0) h ON true
+    LEFT JOIN LATERAL (SELECT max(x.burn_to) AS free FROM billing_free_credit(ARRAY[i.account_id], at) x) credit ON true
+    ORDER BY i.account_id, i.key_id NULLS FIRST, i.ord
+  LOOP
+    item := r.ord; code := 0; output_granted := 0; available := 0; retry_after := 0; resets_at := 0;
+    rpm := NULL; rpm_left := NULL; tpm := NULL; tpm_left := NULL; max_concurrent := NULL;
+
+    IF account IS DISTINCT FROM r.account_id THEN
+      account := r.account_id; free := coalesce(r.free, 0); burned := 0;
+    END IF;
+    IF key IS DISTINCT FROM r.key_id THEN
+      IF limiter_changed THEN changed_limiters := changed_limiters || l; END IF;
+      key := r.key_id; l := r.limiter; limiter_changed := false;
+      IF r.known_key IS NOT NULL THEN
+        IF l.key_id IS NULL THEN  -- first use, or the table was lost in a crash
+          l := ROW (key, now_second, array_fill(0, ARRAY[61]), array_fill(0::bigint, ARRAY[61]), 0, 0,
+            (SELECT count(*) FROM gateway_hold x WHERE x.key_id = key))::api_keys_limiter;
+        END IF;
+        l := limiter_slide(l, now_second);
+      END IF;
+    END IF;
+
+    available := free - burned;
+    IF is_fenced IS NOT FALSE THEN code := 9;
+    ELSIF r.account_status IS NULL THEN code := 1;  -- before the next line: nobody can lock a row that is not there
+    ELSIF skip_locked AND NOT r.account_id = ANY (locked) THEN code := 8;
+    ELSIF r.held_already IS NOT NULL THEN code := 0;  -- asked again after a connection broke: it was admitted then, and is open
+    ELSIF r.key_id IS NOT NULL AND (r.known_key IS NULL OR r.key_account <> r.account_id OR r.key_scope <> 1 OR r.revoked_at IS NOT NULL) THEN code := 1;
+    ELSIF r.expires_at <= at THEN code := 2;
+    ELSIF r.account_status <> 1 THEN code := 3;
+    END IF;
+    IF code <> 0 THEN RETURN NEXT; CONTINUE; END IF;
+
+    rpm := r.rpm; tpm := r.tpm; max_concurrent := r.max_concurrent;
+    reserve := least(r.tpm_tokens, r.tpm);  -- capped at the limit itself: one request can always run
+    IF r.held_already IS NOT NULL THEN
+      output_granted := CASE WHEN r.output_pico = 0 THEN r.output_wanted
+        ELSE least(r.output_wanted, (r.held_already * 1000 - r.base_pico) / r.output_pico) END;
+    ELSIF r.rpm IS NOT NULL AND l.requests_in_window >= r.rpm THEN
+      code := 4; retry_after := l.second - now_second + limiter_seconds_until_free(l.requests, l.second, l.requests_in_window - r.rpm + 1);
+    ELSIF r.tpm IS NOT NULL AND l.tokens_in_window + reserve > r.tpm THEN
+      code := 5; retry_after := l.second - now_second + limiter_seconds_until_free(l.tokens, l.second, l.tokens_in_window + reserve - r.tpm);
+    ELSIF l.open >= r.max_concurrent THEN
+      code := 6; retry_after := 1;
+    ELSE
+      -- 9 × 10^15 nano-USD (nine million dollars) of credit is enough for any one request and keeps the product in a bigint
+      output_granted := CASE
+        WHEN available * 1.0 < ceil(r.base_pico / 1000.0) THEN -1
+        WHEN r.output_pico = 0 THEN r.output_wanted
+        ELSE least(r.output_wanted, (least(available, 9000000000000000) * 1000 - r.base_pico) / r.output_pico) END;
+      IF output_granted < r.output_least THEN
+        code := 7; output_granted := greatest(output_granted, 0);
+      ELSE
+        need := (r.base_pico + r.output_pico * output_granted + 999) / 1000;
+        admitted := admitted || r.ord;
+        admitted_from := admitted_from || burned;
+        burned := burned + need;
+        admitted_to := admitted_to || burned;
+        admitted_second := admitted_second || coalesce(l.second, 0);
+        admitted_reserve := admitted_reserve || coalesce(reserve, 0);
+        IF key IS NOT NULL THEN
+          l := limiter_admit(l, reserve);
+          limiter_changed := true;
+        END IF;
+      END IF;
+    END IF;
+    IF r.rpm IS NOT NULL THEN rpm_left := greatest(0, r.rpm - l.requests_in_window); END IF;
+    IF r.tpm IS NOT NULL THEN tpm_left := greatest(0, r.tpm - l.tokens_in_window); END IF;
+    resets_at := now_second + CASE WHEN code = 0 THEN 61 ELSE retry_after END;
+    RETURN NEXT;
+  END LOOP;
+  IF limiter_changed THEN changed_limiters := changed_limiters || l; END IF;
+  IF cardinality(admitted) = 0 THEN RETURN; END IF;
+
+  INSERT INTO api_keys_limiter SELECT (unnest(changed_limiters)).*
+  ON CONFLICT (key_id) DO UPDATE SET second = excluded.second, requests = excluded.requests, tokens = excluded.tokens,
+    requests_in_window = excluded.requests_in_window, tokens_in_window = excluded.tokens_in_window, open = excluded.open;
+
+  WITH item AS MATERIALIZED (
+    SELECT * FROM unnest(admitted, admitted_from, admitted_to, admitted_second, admitted_reserve) a (ord, taken_from, taken_to, second, reserve)
+  ), free_credit AS MATERIALIZED (
+    SELECT * FROM billing_free_credit(accounts, at)
+  ), part AS MATERIALIZED (
+    SELECT i.ord, f.pool_id, f.burn_from, least(f.burn_to, i.taken_to) - greatest(f.burn_from, i.taken_from) AS amount
+    FROM item i
+    JOIN free_credit f ON f.account_id = accounts[i.ord] AND f.burn_from < i.taken_to AND f.burn_to > i.taken_from AND i.taken_to > i.taken_from
+  ), allocation AS (
+    SELECT p.ord, array_agg(p.pool_id ORDER BY p.burn_from) AS pools, array_agg(p.amount ORDER BY p.burn_from) AS amounts FROM part p GROUP BY p.ord
+  ), taken AS (
+    UPDATE billing_creditpool p SET held = p.held + t.amount
+    FROM (SELECT x.pool_id, sum(x.amount)::bigint AS amount FROM part x GROUP BY x.pool_id) t WHERE p.id = t.pool_id
+  )
+  INSERT INTO gateway_hold (id, account_id, key_id, process_id, amount, pools, pool_amounts, tpm_second, tpm_tokens, model_id, price_id, dialect, streamed, admitted_at)
+  SELECT ids[i.ord], accounts[i.ord], keys[i.ord], process, i.taken_to - i.taken_from, coalesce(a.pools, '{}'), coalesce(a.amounts, '{}'), i.second, i.reserve,
+    models[i.ord], prices[i.ord], dialects[i.ord], streamed[i.ord], at
+  FROM item i LEFT JOIN allocation a ON a.ord = i.ord;
+END $$;

@@ -1,0 +1,88 @@
+"""Server-sent events as bytes: split a stream into events, and read a few facts from a chunk without parsing it.
+
+Lines end with \\n, \\r\\n or \\r and nothing else (WHATWG HTML §9.2.5): U+2028, U+0085, VT and FF are text. An event ends with an
+empty line. Nothing is decoded, so a character split across packets stays whole.
+"""
+
+from __future__ import annotations
+
+import re
+
+DONE = b"[DONE]"
+# An event beyond this is not a chunk of an answer any more.
+MAX_EVENT_BYTES = 8 * 1024 * 1024
+
+# Two line ends in a row. A \r before \n is never a line end of its own.
+_BLANK_LINE = re.compile(rb"(?:\r\n|\n)(?:\r\n|\n|\r)|\r(?!\n)(?:\r\n|\r)")
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+
+
+class EventTooLarge(Exception):
+    """One event grew beyond MAX_EVENT_BYTES."""
+
+
+class EventSplitter:
+    """Feed it packets; it returns the data of every event that is complete (None for one that carries none: a comment, a ping)."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._pieces: list[bytes] = []  # packets of one long line, joined when its end comes
+        self._held = 0
+
+    def feed(self, packet: bytes) -> list[bytes]:
+        """The payloads (what follows `data:`, lines joined by \\n) of the events completed by this packet. Raises EventTooLarge."""
+        if b"\n" not in packet and b"\r" not in packet:
+            self._pieces.append(packet)
+            self._held += len(packet)
+            if self._held > MAX_EVENT_BYTES:
+                raise EventTooLarge
+            return []
+        data = self._rest + packet if not self._pieces else b"".join((self._rest, *self._pieces, packet))
+        self._pieces.clear()
+        if b"\r" not in data:  # the usual case, without the regular expression
+            *events, self._rest = data.split(b"\n\n")
+        else:
+            events, self._rest = self._split_any(data)
+        self._held = len(self._rest)
+        if self._held > MAX_EVENT_BYTES:
+            raise EventTooLarge
+        payloads = []
+        for event in events:
+            if event.startswith(b"data: ") and b"\n" not in event and b"\r" not in event:
+                payloads.append(event[6:])
+            elif event and (payload := payload_of(event)) is not None:
+                payloads.append(payload)
+        return payloads
+
+    def finish(self) -> list[bytes]:
+        """What a stream that ended without its last empty line still carries. (The standard drops it; backends do send it.)"""
+        rest = b"".join((self._rest, *self._pieces))
+        self._rest, self._held = b"", 0
+        self._pieces.clear()
+        payload = payload_of(rest) if rest.strip() else None
+        return [] if payload is None else [payload]
+
+    @staticmethod
+    def _split_any(data: bytes) -> tuple[list[bytes], bytes]:
+        # A packet that ends in \r may go on with \n: that \r waits for the next packet.
+        held = b"\r" if data.endswith(b"\r") else b""
+        *events, rest = _BLANK_LINE.split(data[: len(data) - len(held)] if held else data)
+        return events, rest + held
+
+
+def payload_of(event: bytes) -> bytes | None:
+    """The data of one event, its `data:` lines joined by \\n; None when it has none."""
+    lines = []
+    for line in _LINE_END.split(event):
+        if line.startswith(b"data:"):
+            lines.append(line[6:] if line.startswith(b"data: ") else line[5:])
+        elif line == b"data":
+            lines.append(b"")
+    return b"\n".join(lines) if lines else None
+
+
+def frame(payload: bytes) -> bytes:
+    """One event for the client. A payload of several lines (JSON printed over several) goes out as that many data lines."""
+    if b"\n" in payload or b"\r" in payload:
+        return b"".join(b"data: " + line + b"\n" for line in _LINE_END.split(payload)) + b"\n"
+    return b"data: " + payload + b"\n\n"

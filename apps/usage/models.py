@@ -1,0 +1,61 @@
+"""The inference log: one row per admitted request, written by settlement in the same transaction as the money."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+
+class Status(models.IntegerChoices):
+    """How a request ended, which also decides who pays (docs/ledger.md)."""
+
+    COMPLETED = 1  # the answer went out whole: actual usage
+    CANCELLED = 2  # the client went away: prompt and what was generated
+    FAILED = 3  # the backend or we broke: what was delivered
+    LOST = 4  # our process died: what its last checkpoint says
+
+
+class Dialect(models.IntegerChoices):
+    CHAT = 1
+    COMPLETIONS = 2
+    MESSAGES = 3
+    PLAYGROUND = 4
+
+
+class Inference(models.Model):
+    """Partitioned by month on `id`, a UUIDv7: the primary key is the id alone, so an id can be charged only once, ever.
+
+    No foreign keys: a row of the log outlives what it names, and checking five of them would cost more than the insert.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    account_id = models.BigIntegerField()
+    api_key_id = models.BigIntegerField(null=True)
+    model_id = models.BigIntegerField()
+    price_id = models.BigIntegerField()
+    backend_id = models.BigIntegerField(null=True)
+    transaction_id = models.BigIntegerField(null=True, help_text="the ledger transaction that charged it; several rows may share one")
+    dialect = models.SmallIntegerField(choices=Dialect)
+    streamed = models.BooleanField()
+    status = models.SmallIntegerField(choices=Status)
+    http_status = models.SmallIntegerField()
+    finish_reason = models.TextField()
+    error_code = models.TextField()
+    prompt_tokens = models.IntegerField(help_text="all input tokens, cached ones included")
+    cached_tokens = models.IntegerField()
+    completion_tokens = models.IntegerField(help_text="all output tokens, reasoning included")
+    reasoning_tokens = models.IntegerField()
+    estimated = models.BooleanField(help_text="counted here because the backend did not say")
+    cost = models.BigIntegerField(help_text="nano-USD, computed")
+    charged = models.BigIntegerField(help_text="nano-USD, collected; the difference is a write-off")
+    paid_pools = ArrayField(models.BigIntegerField())
+    paid_amounts = ArrayField(models.BigIntegerField())
+    admitted_at = models.DateTimeField()
+    settled_at = models.DateTimeField()
+    queue_ms = models.IntegerField(help_text="from the request's arrival to its admission")
+    first_token_ms = models.IntegerField(null=True, help_text="from arrival to the first byte of the answer")
+    total_ms = models.IntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "usage_inference"
