@@ -118,7 +118,6 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "expire-credit": {"task": "billing.expire_credit", "schedule": 60},
-    "probe-backends": {"task": "catalog.probe_backends", "schedule": 10},
 }
 
 # --- Django -----------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ OLDEST = (3, 11)
 
 def main(arguments: list[str]) -> None:
     tests = arguments[:1] == ["--tests"]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # SystemExit makes subprocess.run end its child
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, so that `run` ends its child
     # Two instances may start at the same time out of one checkout: the second waits for the first one's installation.
     guard = os.open(ROOT, os.O_RDONLY)
     fcntl.flock(guard, fcntl.LOCK_EX)
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> None:
 
 def make_venv() -> None:
     """A virtual environment, unless there is one whose Python still works."""
-    if PYTHON.exists() and run([PYTHON, "-c", f"import sys; sys.exit(sys.version_info < {OLDEST})"], quiet=True):
+    if os.access(PYTHON, os.X_OK) and run([PYTHON, "-c", f"import sys; sys.exit(sys.version_info < {OLDEST})"], quiet=True):
         return
     if sys.version_info < OLDEST:
         fail("Python 3.11 or later is needed: install it, or name one with `make run PYTHON=/path/to/python3.11`.")
@@ -87,8 +87,14 @@ def remember(name: str) -> None:
 
 
 def run(command: list[str | Path], quiet: bool = False) -> bool:
+    """Whether the command succeeded. It has a session of its own, so that what it started ends with us too."""
     output = subprocess.DEVNULL if quiet else None
-    return subprocess.run([str(part) for part in command], cwd=ROOT, stdout=output, stderr=output, check=False).returncode == 0  # noqa: S603 - ours
+    process = subprocess.Popen([str(part) for part in command], cwd=ROOT, stdout=output, stderr=output, start_new_session=True)  # noqa: S603 - ours
+    try:
+        return process.wait() == 0
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
 
 
 def say(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models.functions import Now
 
 from apps.accounts.models import Account
 
@@ -27,7 +28,7 @@ class CreditPool(models.Model):
     granted = models.BigIntegerField()
     remaining = models.BigIntegerField()
     held = models.BigIntegerField(default=0)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(db_default=Now())  # the database's clock: age decides the burn order
 
     class Meta:
         constraints = [
@@ -36,6 +37,8 @@ class CreditPool(models.Model):
                 name="billing_creditpool_held_remaining_granted",
             )
         ]
+        # For the sweep that expires credit; not about columns that requests update, so their updates stay out of it.
+        indexes = [models.Index(fields=["expires_at"], condition=models.Q(expires_at__isnull=False), name="billing_creditpool_expiry")]
 
 
 class TransactionKind(models.IntegerChoices):
@@ -84,7 +87,12 @@ class Posting(models.Model):
     amount = models.BigIntegerField()
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=models.Q(book=Book.POOL, pool__isnull=False) | (~models.Q(book=Book.POOL) & models.Q(pool__isnull=True)), name="billing_posting_pool_in_pool_book")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(book=Book.POOL, pool__isnull=False) | (~models.Q(book=Book.POOL) & models.Q(pool__isnull=True)),
+                name="billing_posting_pool_in_pool_book",
+            )
+        ]
 
 
 class WriteOff(models.Model):

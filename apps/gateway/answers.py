@@ -119,7 +119,7 @@ class AnswerReader:
         chunk = self._read(payload)
         for choice in chunk.choices or ():
             if choice.finish_reason:
-                self.finish_reason = choice.finish_reason
+                self.finish_reason = _known_word(choice.finish_reason)
             grown = _length(choice.delta) if choice.delta is not None else 0
             if grown := grown + _text_length(choice.text):
                 self.pieces += 1
@@ -136,7 +136,7 @@ class AnswerReader:
         if answer.choices is None:
             raise BadAnswer("an answer without choices")
         for choice in answer.choices:
-            self.finish_reason = choice.finish_reason or self.finish_reason
+            self.finish_reason = _known_word(choice.finish_reason) if choice.finish_reason else self.finish_reason
             if grown := (_length(choice.message) if choice.message is not None else 0) + _text_length(choice.text):
                 self.pieces += 1
                 self.text_bytes += grown
@@ -174,6 +174,11 @@ class AnswerReader:
         if not self._show_usage:
             fields.pop("usage", None)
         return msgspec.json.encode(fields)
+
+
+def _known_word(reason: str) -> str:
+    """A finish reason for the log: a short word. A backend that sends anything else has still finished."""
+    return reason if reason.isascii() and reason.replace("_", "").isalnum() and len(reason) <= 32 else "other"
 
 
 def _model_field(name: str) -> bytes:

@@ -28,12 +28,14 @@ class ClientLeft(Exception):
 
 
 class AsgiClient:
-    """A Client over ASGI. Once it is asked for, a task waits for the disconnect message and calls back."""
+    """A Client over ASGI. From `watch` on, when the body has been read, a task waits for the disconnect message."""
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
-        self._watch: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._gone = False
+        self._callback: Callable[[], None] | None = None
 
     async def start(self, status: int, headers: Sequence[Header]) -> None:
         await self._send({"type": "http.response.start", "status": status, "headers": list(headers)})
@@ -42,16 +44,23 @@ class AsgiClient:
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
 
     def when_gone(self, callback: Callable[[], None]) -> None:
-        self._watch = asyncio.create_task(self._wait(callback))
+        self._callback = callback
+        if self._gone:
+            callback()
 
-    async def _wait(self, callback: Callable[[], None]) -> None:
+    def watch(self) -> None:
+        self._watcher = asyncio.create_task(self._wait())
+
+    async def _wait(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        callback()
+        self._gone = True
+        if self._callback is not None:
+            self._callback()
 
     def close(self) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
 
 
 async def handle(gateway: Gateway, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,6 +71,7 @@ async def handle(gateway: Gateway, scope: Scope, receive: Receive, send: Send) -
     headers = {name: value for name, value in scope["headers"]}  # noqa: C416  the last of several with one name counts
     try:
         body = await read_body(headers, receive)
+        client.watch()
         call = Call(identifier, _key(headers), _address(scope, headers), body, arrived)
         await STORIES[scope["path"].rstrip("/")](gateway, call, client)
     except ApiError as error:

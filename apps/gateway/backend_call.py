@@ -66,7 +66,6 @@ async def call_backend(
         try:
             exchange = await _send(http, backend, path, body_for(backend), request)
             if exchange.status == 200:
-                balancer.answered(backend)
                 answer = BackendAnswer(backend, exchange, _once(http, balancer, backend, exchange))
                 break
             error, again = await _refusal(exchange, backend)

@@ -100,10 +100,13 @@ async def chat_completions(gateway: Gateway, call: Call, client: Client) -> None
     try:
         await _answer(gateway, admitted, reply)
     except asyncio.CancelledError:
-        # The server gave this task up. The settlement is queued before we go, and nothing cancels it there.
-        request.end_for_client()
+        # The server gave this task up: its client has gone, or the process is stopping. The settlement is queued before we go.
         if gateway.lease.open.pop(request.id, None) is not None:
-            gateway.settling.post(request.settlement(Status.CANCELLED, http_status=499, error_code="client_disconnected"))
+            if request.client_gone:
+                gateway.settling.post(request.settlement(Status.CANCELLED, http_status=499, error_code="client_disconnected"))
+            else:
+                gateway.settling.post(request.settlement(Status.FAILED, http_status=503, error_code="gateway_stopping"))
+        request.fence()
         raise
     except Exception:
         # A fault of ours must not keep a customer's credit: end the request, say so, and keep the trace.
@@ -179,11 +182,14 @@ async def _answer(gateway: Gateway, admitted: Admitted, reply: Reply) -> None:
         if request.ended:
             raise Broken("ended before its end")
     except (ApiError, BackendError, BadAnswer, BackendRefused, EventTooLarge) as problem:
+        if answer is not None and not request.ended:
+            gateway.balancer.failed(answer.backend, admitted.model.backends)
         await _fail(gateway, request, reply, problem)
         return
     finally:
         if answer is not None:
             answer.done()
+    gateway.balancer.answered(answer.backend)
     if await _settle(gateway, request, Status.COMPLETED):
         await reply.finish(last, request.streamed)
     else:
@@ -210,7 +216,7 @@ async def _stream(answer: BackendAnswer, request: OpenRequest, reply: Reply) -> 
     assert request.reader is not None
     reader, splitter = request.reader, EventSplitter()
     while not reader.done:
-        packet = await answer.exchange.read(answer.backend.idle_timeout_s)
+        packet = await answer.exchange.read(request.patience(answer.backend.idle_timeout_s))
         frames, problem = _frames(reader, splitter.feed(packet) if packet else splitter.finish())
         if frames:
             request.delivered_at = request.delivered_at or time.monotonic()
@@ -244,7 +250,7 @@ async def _whole(answer: BackendAnswer, request: OpenRequest) -> bytes:
     assert request.reader is not None
     pieces: list[bytes] = []
     size = 0
-    while piece := await answer.exchange.read(answer.backend.idle_timeout_s):
+    while piece := await answer.exchange.read(request.patience(answer.backend.idle_timeout_s)):
         pieces.append(piece)
         size += len(piece)
         if size > MAX_ANSWER_BYTES:

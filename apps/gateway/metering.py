@@ -43,7 +43,10 @@ def prompt_estimate(messages: bytes, tools: bytes = b"") -> int:
     """Tokens of a prompt, as close as can be without its tokenizer. Parses the messages: not for the usual path."""
     texts: list[str] = []
     attachments = 0
-    decoded = msgspec.json.decode(messages)
+    try:
+        decoded = msgspec.json.decode(messages)
+    except (msgspec.MsgspecError, ValueError, RecursionError):  # nested too deep, not UTF-8: a settlement must not fail over it
+        return (len(messages) + len(tools)) // USUAL_BYTES_PER_TOKEN
     for message in decoded if isinstance(decoded, list) else [decoded]:
         attachments += _collect(message, texts, depth=0)
         texts.append("")

@@ -14,6 +14,9 @@ from apps.gateway.metering import charge, output_estimate
 from apps.gateway.settlement import Settlement
 from apps.usage.models import Status
 
+# A drip that never pauses must end some day. The reaper ends holds of twice this age, whoever owns them.
+LONGEST_S = 3600.0
+
 
 @dataclass(slots=True)
 class OpenRequest:
@@ -50,6 +53,10 @@ class OpenRequest:
     def ended(self) -> bool:
         """We broke it off ourselves: whatever the connection to the backend says now is our doing."""
         return self.client_gone or self.fenced
+
+    def patience(self, idle_s: float) -> float:
+        """Seconds to wait for the next piece: the backend's idle bound, or what is left of the longest any request may take."""
+        return max(0.0, min(idle_s, self.admitted + LONGEST_S - time.monotonic()))
 
     def end_for_client(self) -> None:
         """The client went away: stop the backend."""
@@ -100,7 +107,7 @@ class OpenRequest:
             backend_id=self.backend_id,
             status=status,
             http_status=http_status,
-            finish_reason=self.reader.finish_reason[:64] if self.reader is not None else "",
+            finish_reason=self.reader.finish_reason if self.reader is not None else "",
             error_code=error_code,
             prompt_tokens=paid.usage.prompt_tokens,
             cached_tokens=paid.usage.priced_cached_tokens,

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from asgiref.sync import sync_to_async
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -21,11 +22,8 @@ from pytest_django import Settings
 from apps.catalog import probes
 from apps.catalog.actions import save_backend
 from apps.catalog.models import Backend, Model
-from apps.catalog.tasks import probe_backends
 from tests.fakes import Raw, Reply, Status, close, hang, reset
 from tests.fakes.backend import FakeBackend
-
-pytest_plugins = ["tests.fakes.fixtures"]
 
 NAME = "tls.example.com"
 
@@ -192,13 +190,13 @@ async def test_a_key_that_cannot_be_read_means_down(backend: FakeBackend) -> Non
     assert backend.connections == 0
 
 
-def test_the_task_writes_every_verdict_where_gateways_read_it(model: Model, backend: FakeBackend, second_backend: FakeBackend) -> None:
+async def test_every_verdict_is_written_where_gateways_read_it(model: Model, backend: FakeBackend, second_backend: FakeBackend) -> None:
     second_backend.models = Status(500)
-    rows = [save_backend(model, each.base_url, {})[0] for each in (backend, second_backend)]
-    inactive, _ = save_backend(model, f"{backend.base_url}/off", {"is_active": False})
-    probe_backends()
+    rows = [(await sync_to_async(save_backend)(model, each.base_url, {}))[0] for each in (backend, second_backend)]
+    inactive, _ = await sync_to_async(save_backend)(model, f"{backend.base_url}/off", {"is_active": False})
+    await probes.probe_backends()
     for row in (*rows, inactive):
-        row.refresh_from_db()
+        await row.arefresh_from_db()
     assert [row.probe_ok for row in (*rows, inactive)] == [True, False, None]
     assert rows[0].probed_at is not None
     assert rows[1].probe_detail.startswith("HTTP 500")

@@ -16,8 +16,6 @@ import pytest
 
 from tests.fakes import OMIT, FakeBackend, Record, Reply, Status
 
-pytest_plugins = ["tests.fakes.fixtures"]
-
 
 def ask(backend: FakeBackend, text: str = "hi", path: str = "/chat/completions", **fields: Any) -> httpx.Response:
     body = {"model": "m", **fields}

@@ -14,8 +14,6 @@ import pytest
 
 from tests.fakes import FakeBackend, Raw, Reply, Sse, Status, close, finish, hang, pause, reset, sse
 
-pytest_plugins = ["tests.fakes.fixtures"]
-
 
 class Wire:
     """A client that shows the bytes as they come."""

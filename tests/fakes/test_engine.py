@@ -12,8 +12,6 @@ import pytest
 
 from tests.engine import CONTEXT_LENGTH, Engine, start_engine
 
-pytest_plugins = ["tests.fakes.fixtures"]
-
 MESSAGES: Any = [{"role": "user", "content": "is this the price of a token"}]
 
 

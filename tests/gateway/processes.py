@@ -40,6 +40,7 @@ class GatewayProcess:
         self.url = f"http://127.0.0.1:{self.port}"
         self.base_url = f"{self.url}/v1"
         handle, name = tempfile.mkstemp(prefix=f"gateway-{self.port}-", suffix=".log")
+        os.close(handle)
         self.log_path = Path(name)
         command = [
             *(sys.executable, "-m", "uvicorn", "akashml.asgi:application", "--host", "127.0.0.1", "--port", str(self.port)),
@@ -47,8 +48,7 @@ class GatewayProcess:
             *("--timeout-graceful-shutdown", "5"),
         ]
         variables = os.environ | DEFAULTS | environment
-        with os.fdopen(handle, "wb") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=log, stderr=log, preexec_fn=_die_with_parent)
+        self.process = spawn(command, log=self.log_path, death_signal=signal.SIGKILL, env=variables, cwd=ROOT)
         running.append(self)
 
     @property

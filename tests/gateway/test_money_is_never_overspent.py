@@ -69,7 +69,7 @@ def test_a_cost_above_the_hold_takes_free_credit_and_the_rest_is_written_off(mon
     assert money.settle(Ending(request.id, account, cost=100))[0].charged == 65  # 40 held, 25 free; 15 belong to the other request
     row = money.inference(request.id)
     assert (row.cost, row.charged, money.written_off(account)) == (100, 65, 35)
-    assert money.pools(account) == [(0, 0), (15, 15)]
+    assert money.pools(account) == [(10, 10), (5, 5)]
     assert money.settle(Ending(other.id, account, cost=15))[0].charged == 15
 
 

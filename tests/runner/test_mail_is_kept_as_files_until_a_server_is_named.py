@@ -6,6 +6,7 @@ import email
 import email.policy
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -14,8 +15,8 @@ from django.core.mail import EmailMessage, get_connection
 from akashml.mail import MailServer
 
 
-def test_each_mail_is_a_file_that_a_mail_program_opens(tmp_path: Path, settings: pytest.FixtureRequest) -> None:
-    settings.EMAIL_FILE_PATH = str(tmp_path / "mail")  # type: ignore[attr-defined]
+def test_each_mail_is_a_file_that_a_mail_program_opens(tmp_path: Path, settings: Any) -> None:
+    settings.EMAIL_FILE_PATH = str(tmp_path / "mail")
     mails = [EmailMessage(f"Grüße {number}", "Der Link: https://x.test/…", to=["ada@example.com"]) for number in range(3)]
     assert get_connection("akashml.mail.FileBackend").send_messages(mails) == 3
     files = sorted((tmp_path / "mail").iterdir())

@@ -30,7 +30,7 @@ BEGIN
 END $$;
 
 -- Fences the processes whose lease ran out, then ends up to `most` of the holds of fenced and unknown processes at their last
--- checkpoint. Returns how many it ended. After a restart of the database nobody is fenced for one lease, since nobody could renew.
+-- checkpoint; and holds of two hours, twice as old as any request may get, whoever owns them. Returns how many it ended. After a restart of the database nobody is fenced for one lease, since nobody could renew.
 -- Fencing waits for a renewal that holds the process's row, and no renewal succeeds after it: the checkpoints read are the last.
 CREATE OR REPLACE FUNCTION gateway_reap(lease_seconds double precision, most int) RETURNS int
 LANGUAGE plpgsql AS $$
@@ -48,7 +48,7 @@ BEGIN
       array_agg('gateway_lost'::text) AS error_codes, array_agg(h.checkpoint_prompt_tokens) AS prompt, array_agg(0) AS zeros,
       array_agg(h.checkpoint_completion_tokens) AS completion, array_agg(true) AS estimated, array_agg(NULL::int) AS unknown,
       array_agg(least(greatest(extract(epoch FROM clock_timestamp() - h.admitted_at) * 1000, 0), 2147483647)::int) AS total_ms
-    FROM (SELECT x.* FROM gateway_hold x LEFT JOIN gateway_process p ON p.id = x.process_id WHERE p.fenced IS NOT FALSE LIMIT most) h
+    FROM (SELECT x.* FROM gateway_hold x LEFT JOIN gateway_process p ON p.id = x.process_id WHERE p.fenced IS NOT FALSE OR x.admitted_at < clock_timestamp() - interval '2 hours' LIMIT most) h
   ) lost
   CROSS JOIN LATERAL gateway_settle(lost.ids, lost.accounts, lost.keys, lost.logged, lost.costs, lost.tpm, lost.models, lost.prices, lost.backends,
     lost.dialects, lost.streamed, lost.statuses, lost.http_statuses, lost.finish_reasons, lost.error_codes, lost.prompt, lost.zeros, lost.completion,

@@ -1,0 +1,139 @@
+"""The requests of a process that died or slept end at their last checkpoint, and those of one that lives are left alone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from apps.core.ids import uuid7
+from apps.usage.models import Status
+from tests.gateway.database import ADMITTED, FENCED, LEASE_S, SETTLED_BEFORE, Checkpoint, Database, Ending, costing, utc
+
+pytest_plugins = ["tests.gateway.fixtures"]
+
+NOW = utc(2028, 2, 29, 23, 59, 50)
+LEASE = timedelta(seconds=LEASE_S)
+MOMENT = timedelta(milliseconds=1)
+
+
+@pytest.fixture
+def process(money: Database) -> int:
+    """A process that registered at NOW; the server has run for long."""
+    money.set_server_start(NOW - timedelta(days=1))
+    money.set_clock(NOW)
+    return money.register()
+
+
+def opened(money: Database, process: int, account: int, key: int | None = None, nano: int = 50) -> UUID:
+    request = costing(account, nano, key, tpm_tokens=40)
+    assert money.admit(process, request)[0].code == ADMITTED
+    return request.id
+
+
+def test_open_requests_end_at_their_last_checkpoint(money: Database, process: int) -> None:
+    account = money.account(500)
+    key = money.key(account, tpm=1000, max_concurrent=2)
+    streaming, silent = opened(money, process, account, key), opened(money, process, account, key)
+    assert money.renew(process, Checkpoint(streaming, 30, prompt_tokens=7, completion_tokens=5, backend=3), Checkpoint(silent, 0)) == set()
+    money.set_clock(NOW + LEASE + MOMENT)
+    assert money.reap() == 2
+    row = money.inference(streaming)
+    assert (row.status, row.charged, row.prompt_tokens, row.completion_tokens, row.backend_id, row.estimated) == (
+        Status.LOST,
+        30,
+        7,
+        5,
+        3,
+        True,
+    )
+    assert money.inference(silent).charged == 0
+    assert money.pools(account) == [(470, 0)]
+    limiter = money.limiter(key)
+    assert (limiter.open, limiter.tokens_in_window) == (0, 12)  # slots are free, and tokens are what was really used
+    assert money.reap() == 0
+
+
+def test_a_process_that_renewed_in_time_loses_nothing(money: Database, process: int) -> None:
+    account = money.account(500)
+    request = opened(money, process, account)
+    money.set_clock(NOW + LEASE)  # the last moment of the first lease
+    assert money.reap() == 0
+    assert money.renew(process, Checkpoint(request, 10)) == set()
+    money.set_clock(NOW + LEASE + LEASE)
+    assert money.reap() == 0
+    assert money.holds(account).keys() == {request}
+
+
+def test_a_process_that_wakes_up_after_its_lease_finds_itself_fenced_off(money: Database, process: int) -> None:
+    account = money.account(500)
+    request = opened(money, process, account)
+    money.renew(process, Checkpoint(request, 20))
+    money.set_clock(NOW + LEASE + MOMENT)
+    money.reap()
+    assert money.admit(process, costing(account, 1))[0].code == FENCED
+    assert money.renew(process, Checkpoint(request, 45)) is None
+    assert money.settle(Ending(request, account, cost=45)) == [(SETTLED_BEFORE, 0)]
+    assert money.pools(account) == [(480, 0)]
+    assert money.admit(money.register(), costing(account, 1))[0].code == ADMITTED
+
+
+def test_a_process_that_wakes_up_before_it_is_reaped_settles_as_ever(money: Database, process: int) -> None:
+    account = money.account(500)
+    request = opened(money, process, account)
+    money.set_clock(NOW + LEASE + LEASE)
+    assert money.settle(Ending(request, account, cost=45))[0].charged == 45
+    assert money.reap() == 0
+    assert money.inference(request).charged == 45
+
+
+def test_a_process_learns_which_of_its_streams_have_lost_their_hold(money: Database, process: int) -> None:
+    account = money.account(500)
+    request, unknown = opened(money, process, account), uuid7()
+    assert money.renew(process, Checkpoint(request, 1), Checkpoint(unknown, 1)) == {unknown}
+    assert money.renew(process) == set()
+
+
+def test_an_unknown_process_admits_nothing(money: Database) -> None:
+    account = money.account(500)
+    assert money.admit(2**40, costing(account, 1))[0].code == FENCED
+    assert money.pools(account) == [(500, 0)]
+
+
+def test_after_a_restart_of_the_database_nobody_is_fenced_for_one_lease(money: Database, process: int) -> None:
+    account = money.account(500)
+    request = opened(money, process, account)
+    restart = NOW + timedelta(minutes=5)
+    money.set_server_start(restart)
+    money.set_clock(restart + LEASE - MOMENT)
+    assert money.reap() == 0
+    assert money.renew(process, Checkpoint(request, 5)) == set()
+    money.set_clock(restart + LEASE + LEASE)
+    assert money.reap() == 1
+
+
+def test_a_hold_that_was_open_for_months_while_everything_was_off_is_resolved_too(money: Database, process: int) -> None:
+    account = money.account(500)
+    request = opened(money, process, account)
+    money.set_clock(NOW + timedelta(days=90))
+    assert money.reap() == 1
+    assert money.inference(request).total_ms == 2**31 - 1
+
+
+def test_at_most_as_many_are_reaped_at_once_as_asked_for(money: Database, process: int) -> None:
+    account = money.account(500)
+    for _ in range(5):
+        opened(money, process, account)
+    money.set_clock(NOW + LEASE + MOMENT)
+    assert [money.reap(most=2) for _ in range(4)] == [2, 2, 1, 0]
+
+
+def test_a_fenced_process_is_forgotten_after_a_day(money: Database, process: int) -> None:
+    money.set_clock(NOW + LEASE + MOMENT)
+    money.reap()
+    known = "SELECT id FROM gateway_process WHERE id = %s"
+    assert money.rows(known, (process,))
+    money.set_clock(NOW + LEASE + timedelta(days=1, seconds=1))
+    money.reap()
+    assert not money.rows(known, (process,))
