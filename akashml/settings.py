@@ -60,6 +60,7 @@ LEASE_S = env.seconds("LEASE_S", 15, 2, 300)
 BACKEND_TIMEOUT_S = env.seconds("BACKEND_TIMEOUT_S", 120, 0.1, 3600)
 ALLOW_PRIVATE_BACKENDS = env.flag("ALLOW_PRIVATE_BACKENDS", not PRODUCTION)
 MAX_REQUEST_BYTES = env.integer("MAX_REQUEST_BYTES", 20_000_000, 1_000, 1_000_000_000)
+METRICS_TOKEN = env.text("METRICS_TOKEN")  # for /metrics from other machines; empty: from this one only
 DRAIN_S = env.seconds("DRAIN_S", 15, 0, 600)
 TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, 0, 10)  # how many X-Forwarded-For hops in front of us are ours
 
@@ -143,6 +144,7 @@ INSTALLED_APPS = [
     "apps.usage",
     "apps.presets",
     "apps.gateway",
+    "apps.api",
     "apps.playground",
     "apps.dashboard",
 ]
@@ -212,7 +214,13 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "UNAUTHENTICATED_USER": None,
 }
-SPECTACULAR_SETTINGS = {"TITLE": "AkashML API", "VERSION": "1", "SERVE_INCLUDE_SCHEMA": False}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "AkashML API",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",  # the version whose schemas are JSON Schema, which is what msgspec writes
+    "SERVE_INCLUDE_SCHEMA": False,
+    "PREPROCESSING_HOOKS": ["apps.api.schema.one_spelling"],
+}
 
 LOGGING = {
     "version": 1,

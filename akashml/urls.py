@@ -1,5 +1,58 @@
-"""Every address of the site. Each is spelled with and without its trailing slash."""
+"""Every address of the site. Each is spelled with and without its trailing slash.
 
-from django.urls import URLPattern, URLResolver
+A process with SERVE=gateway knows the API and its metrics alone. /healthz and /readyz are answered by the ASGI root.
+"""
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.views.generic import RedirectView, TemplateView
+from drf_spectacular.views import SpectacularAPIView
+
+from apps.api.inference import ChatCompletions
+from apps.api.metrics import metrics
+from apps.api.model_list import ModelDetail, Models
+from apps.api.views import UnknownAddress
+
+handler400 = "apps.api.views.bad_request"
+handler500 = "apps.api.views.server_error"
+
+
+class PermanentKeepingMethod(HttpResponseRedirect):
+    """308: the browser sends the same method and body again."""
+
+    status_code = 308
+
+
+def both(address: str, view: Any, name: str) -> list[URLPattern]:
+    """The address without its trailing slash (which `reverse` gives) and with it."""
+    return [path(address, view, name=name), path(f"{address}/", view)]
+
+
+def add_slash(request: HttpRequest) -> HttpResponse:
+    """For the pages of other people's apps, whose own addresses end in a slash."""
+    return PermanentKeepingMethod(request.get_full_path(force_append_slash=True))
+
+
+api: list[URLPattern | URLResolver] = [
+    *both("v1/chat/completions", ChatCompletions.as_view(), "chat-completions"),
+    *both("v1/models", Models.as_view(), "models"),
+    path("v1/models/<path:model_id>", ModelDetail.as_view(), name="model"),
+    re_path(r"^v1(?s:/.*)?\Z", UnknownAddress.as_view()),
+    *both("metrics", metrics, "metrics"),
+]
+pages: list[URLPattern | URLResolver] = [
+    path("", TemplateView.as_view(template_name="dashboard/home.html"), name="home"),
+    *both("api/schema", SpectacularAPIView.as_view(), "schema"),
+    *both("login", RedirectView.as_view(pattern_name="account_login", query_string=True), "login"),
+    re_path(r"^(?:accounts|admin)(?:/[^/\s]+)*\Z", add_slash),
+    path("accounts/", include("allauth.urls")),
+    path("admin/", admin.site.urls),
+]
+
+urlpatterns = api if settings.SERVE == "gateway" else [*api, *pages]

@@ -56,13 +56,15 @@ def run(supervisor: Supervisor) -> NoReturn:
     assistant_port = programs.assistant_listener.getsockname()[1]
 
     start_servers(supervisor, log_dir)
-    assistant = programs.assistant()
-    supervisor.add(assistant)
+    assistants = [programs.assistant()] if settings.ALLOW_PRIVATE_BACKENDS else []  # it could not be a backend otherwise
+    supervisor.add(*assistants)
     finish(programs.preparation(assistant_port), programs.log("prepare"))
     webs = [programs.web(number) for number in range(1, web_processes + 1)]
     supervisor.add(programs.worker(), programs.beat())
     supervisor.add(*webs)
     web_logs = [programs.log(f"web-{number}") for number in range(1, web_processes + 1)]
+    if assistants:
+        readiness.wait_for(assistants, [programs.log("docs-assistant")], assistant_port, "/health")
     readiness.wait_for(webs, web_logs, settings.PORT, "/readyz")
     announce()
     try:
@@ -94,15 +96,16 @@ def start_servers(supervisor: Supervisor, log_dir: Path) -> None:
         child = Child(server.name, launch, stop_signal=server.stop_signal, grace_s=4)
         supervisor.adopt(child, servers.start(server, pause=events.wait))
 
-    if env.text("DATABASE_URL"):
+    their_database, their_valkey = bool(env.text("DATABASE_URL")), bool(env.text("REDIS_URL"))
+    if their_database:
         external.check_database(settings.DATABASE_URL)
-    else:
+    if their_valkey:
+        external.check_valkey(settings.REDIS_URL)
+    if not their_database:
         database = Postgres(settings.INSTANCE, logs.rotate(log_dir / "postgres.log"))
         embedded(database)
         database.create_database()
-    if env.text("REDIS_URL"):
-        external.check_valkey(settings.REDIS_URL)
-    else:
+    if not their_valkey:
         embedded(Valkey(settings.INSTANCE, logs.rotate(log_dir / "valkey.log")))
 
 

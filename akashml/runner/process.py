@@ -26,8 +26,9 @@ def spawn(
     """Start `argv` with stdout and stderr appended to `log`.
 
     The child leads a session of its own, so that a Ctrl-C in the terminal reaches only the runner, which then stops its
-    children in order. The kernel sends `death_signal` to it should we die without doing so. `become` runs in the child
-    before anything else (see `unprivileged`). Raises OSError when the program cannot be started.
+    children in order. Should we die without doing so, the kernel sends it `death_signal` (when the calling thread ends: call
+    this from the main thread). `become` runs in the child before anything else (see `unprivileged`). Raises OSError when the
+    program cannot be started.
     """
     parent = os.getpid()
 

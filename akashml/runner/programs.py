@@ -66,7 +66,7 @@ class Programs:
             *("--workers", "1"),
             *("--loop", "uvloop", "--http", "httptools"),
             *("--timeout-graceful-shutdown", "2"),
-            *("--log-level", "warning", "--no-access-log"),
+            *("--log-level", "info", "--no-access-log"),
         ]
         return Child("docs-assistant", self._python("docs-assistant", arguments, signal.SIGKILL, self.assistant_listener), grace_s=3)
 

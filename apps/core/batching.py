@@ -51,33 +51,41 @@ class Batcher(Generic[Item, Result]):
         self._queue: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._busy = False
+        self._under_way: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._asked_again = 0  # items that wait out REQUEUE_S
+        self._stopped = False
 
     def __len__(self) -> int:
         return len(self._queue)
 
     @property
     def idle(self) -> bool:
-        return not self._queue and not self._busy
+        """Nothing waits and nothing is under way."""
+        return not self._queue and not self._under_way and not self._asked_again
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name=f"batcher {self.name}")
 
     async def stop(self) -> None:
-        """Ends the loop; callers that still wait get Unavailable."""
+        """Ends the loop; callers that still wait get Unavailable, and so does whoever comes later."""
+        self._stopped = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        while self._queue:
-            _, future = self._queue.popleft()
-            if not future.done():
-                future.set_exception(Unavailable("this process is stopping"))
+        waiting = [*self._under_way, *self._queue]
+        self._under_way = []
+        self._queue.clear()
+        for _, future in waiting:
+            _refuse(future, _stopping())
 
     def post(self, item: Item) -> asyncio.Future[Result]:
         """Queues an item; the future is its result. Not a coroutine: nothing can be cancelled between the call and the queue."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._queue.append((item, future))
-        self._wake.set()
+        if self._stopped:
+            future.set_exception(_stopping())
+        else:
+            self._queue.append((item, future))
+            self._wake.set()
         return future
 
     async def submit(self, item: Item) -> Result:
@@ -95,42 +103,45 @@ class Batcher(Generic[Item, Result]):
         pause = 0.05
         while True:
             await self._wake.wait()
-            batch = self._take()
+            self._under_way = batch = self._take()
             if not batch:
                 self._wake.clear()
                 continue
-            self._busy = True
             try:
                 await self._try(batch)
                 pause = 0.05
             except Unavailable as error:
                 log.warning("%s: %s", self.name, error)
                 if self._retry:
-                    self._queue.extendleft(reversed(batch))
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, 1.0)
+                    self._queue.extendleft(reversed(batch))
                 else:
                     for _, future in batch:
-                        if not future.done():
-                            future.set_exception(error)
-            finally:
-                self._busy = False
+                        _refuse(future, error)
+            self._under_way = []  # not when cancelled: `stop` answers those
 
     def _requeue(self, item: Item, future: asyncio.Future[Result]) -> None:
-        self._queue.append((item, future))
-        self._wake.set()
+        self._asked_again -= 1
+        if self._stopped:
+            _refuse(future, _stopping())
+        else:
+            self._queue.append((item, future))
+            self._wake.set()
 
     def _take(self) -> list[tuple[Item, asyncio.Future[Result]]]:
         batch: list[tuple[Item, asyncio.Future[Result]]] = []
         while self._queue and len(batch) < self._most:
             entry = self._queue.popleft()
-            if not entry[1].cancelled():  # cancelled before it was sent: it never happened
+            if not entry[1].done():  # cancelled before it was sent: it never happened; answered: a part of its batch was tried
                 batch.append(entry)
         return batch
 
     async def _try(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:
             results = await self._call([item for item, _ in batch])
+            if len(results) != len(batch):
+                raise RuntimeError(f"{len(results)} results for {len(batch)} items")
         except Unavailable:
             raise
         except Exception as error:
@@ -139,13 +150,22 @@ class Batcher(Generic[Item, Result]):
                     await self._try([entry])
                 return
             log.exception("%s: an item was refused", self.name)
-            if not batch[0][1].done():
-                batch[0][1].set_exception(error)
+            _refuse(batch[0][1], error)
             return
         for (item, future), result in zip(batch, results, strict=True):
             if result is None:
+                self._asked_again += 1
                 asyncio.get_running_loop().call_later(REQUEUE_S, self._requeue, item, future)
             elif not future.done():
                 future.set_result(result)
             elif self._orphaned is not None:
                 self._orphaned(item, result)
+
+
+def _stopping() -> Unavailable:
+    return Unavailable("this process is stopping")
+
+
+def _refuse(future: asyncio.Future[Result], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)

@@ -1,6 +1,50 @@
-class InferenceIdMiddleware:
-    def __init__(self, get_response):
-        self.get_response = get_response
+"""What distinguishes an answer of the API from one of the site's pages."""
 
-    def __call__(self, request):
-        return self.get_response(request)
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from apps.core.ids import uuid7
+
+# These tell a browser how to treat a page. The gateway's own door does not send them, and both doors answer alike.
+PAGE_HEADERS = ("Cross-Origin-Opener-Policy", "Referrer-Policy", "X-Content-Type-Options", "X-Frame-Options")
+
+
+def is_api_path(path: str) -> bool:
+    """Whether an address belongs to the inference API (OpenAI's or Anthropic's dialect)."""
+    return path.startswith(("/v1/", "/anthropic/")) or path in ("/v1", "/anthropic")
+
+
+class InferenceIdMiddleware:
+    """Every answer of the API carries an `Inference-Id` (a UUIDv7), errors too, and no header meant for pages.
+
+    Works on both of Django's handlers as they are, so that under ASGI no request changes threads for it.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        answer = self.get_response(request)
+        return _completed(request, answer) if isinstance(answer, HttpResponseBase) else _later(request, answer)
+
+
+async def _later(request: HttpRequest, answer: Awaitable[HttpResponseBase]) -> HttpResponseBase:
+    return _completed(request, await answer)
+
+
+def _completed(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    if is_api_path(request.path):
+        response.headers.setdefault("Inference-Id", str(uuid7()))
+        for name in PAGE_HEADERS:
+            response.headers.pop(name, None)
+    return response

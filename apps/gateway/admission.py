@@ -10,7 +10,7 @@ from uuid import UUID
 from apps.core.batching import Batcher
 from apps.core.batching import Unavailable as LinkUnavailable
 from apps.core.money import display_usd
-from apps.gateway.database import BUSY, Link
+from apps.gateway.database import BUSY, Link, OutcomeUnknown
 from apps.gateway.errors import ApiError, Forbidden, Header, InsufficientCredits, InternalError, RateLimited, Unauthorized, Unavailable
 
 # Codes of gateway_admit (apps/gateway/sql/2_admit.sql).
@@ -66,6 +66,7 @@ class Admission:
 
     def __init__(self, process_id: Callable[[], int], release: Callable[[AdmissionRequest], None]) -> None:
         self._process_id = process_id
+        self._release = release
         self._link = Link("admission", asynchronous_commit=True)
         self._batcher = Batcher[AdmissionRequest, Decision](
             "admission", self._call, orphaned=lambda item, decision: release(item) if decision.code == ADMITTED else None
@@ -78,6 +79,11 @@ class Admission:
     async def stop(self) -> None:
         await self._batcher.stop()
         await self._link.close()
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait to be sent to Postgres."""
+        return len(self._batcher)
 
     async def admit(self, request: AdmissionRequest) -> Decision:
         """Raises the ApiError that tells the client why not."""
@@ -93,6 +99,15 @@ class Admission:
         return decision
 
     async def _call(self, items: list[AdmissionRequest]) -> list[Decision | None]:
+        try:
+            return await self._decide(items)
+        except OutcomeUnknown:
+            # Their callers are told no, so whatever was granted goes back; releasing what is not there does nothing.
+            for item in items:
+                self._release(item)
+            raise
+
+    async def _decide(self, items: list[AdmissionRequest]) -> list[Decision | None]:
         rows = await self._link.batch(
             ADMIT,
             (
@@ -157,15 +172,20 @@ def _limit(headers: list[Header], limit_name: bytes, left_name: bytes, reset_nam
     headers += ((limit_name, b"%d" % limit), (left_name, b"%d" % left), (reset_name, reset))
 
 
-def refusal(decision: Decision, request: AdmissionRequest) -> ApiError:
-    """The error of a decision that is not ADMITTED."""
-    code = decision.code
-    if code == KEY_REFUSED:
-        return Unauthorized("This API key does not exist or was revoked. Create one under Settings → API Keys.")
+def key_refusal(code: int) -> ApiError:
+    """The error of a key that is not in force: KEY_REFUSED, KEY_EXPIRED or SUSPENDED."""
     if code == KEY_EXPIRED:
         return Unauthorized("This API key has expired. Create a new one under Settings → API Keys.", code="expired_api_key")
     if code == SUSPENDED:
         return Forbidden("This account is suspended. Write to support to have it reinstated.", code="account_suspended")
+    return Unauthorized("This API key does not exist or was revoked. Create one under Settings → API Keys.")
+
+
+def refusal(decision: Decision, request: AdmissionRequest) -> ApiError:
+    """The error of a decision that is not ADMITTED."""
+    code = decision.code
+    if code in (KEY_REFUSED, KEY_EXPIRED, SUSPENDED):
+        return key_refusal(code)
     if code == CREDIT:
         return _insufficient(decision, request)
     headers = [(b"retry-after", b"%d" % max(1, decision.retry_after)), *limit_headers(decision)]

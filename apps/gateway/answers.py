@@ -7,6 +7,8 @@ and usage it did not ask for.
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from apps.catalog.pricing import Usage
@@ -49,6 +51,8 @@ class _Chunk(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
+# Where a value stands; inside of a text it would have to follow a colon, a comma or a bracket just the same, in a broken chunk only.
+_NO_NUMBER = re.compile(rb"(?<=[:\[,])\s*(?:NaN|-?Infinity)(?=\s*[,}\]])")
 
 
 class _Details(msgspec.Struct):
@@ -91,9 +95,7 @@ class AnswerReader:
     `upstream_model` is shown to the client as `public_model`. With `show_usage` false a stream's usage stays with us."""
 
     def __init__(self, *, upstream_model: str, public_model: str, show_usage: bool, most_prompt: int, most_completion: int) -> None:
-        self._rename = None
-        if upstream_model != public_model:
-            self._rename = (_model_field(upstream_model), _model_field(public_model))
+        self._rename = (_model_field(upstream_model), _model_field(public_model))
         self._public_model = public_model
         self._show_usage = show_usage
         self._most = (most_prompt, most_completion)
@@ -116,7 +118,7 @@ class AnswerReader:
             return None
         if not payload or payload.isspace():
             return None
-        chunk = self._read(payload)
+        chunk, payload = self._read(payload)
         for choice in chunk.choices or ():
             if choice.finish_reason:
                 self.finish_reason = _known_word(choice.finish_reason)
@@ -132,7 +134,7 @@ class AnswerReader:
 
     def whole(self, body: bytes) -> bytes:
         """A whole answer; returns the body for the client. Raises BadAnswer and BackendRefused."""
-        answer = self._read(body)
+        answer, body = self._read(body)
         if answer.choices is None:
             raise BadAnswer("an answer without choices")
         for choice in answer.choices:
@@ -143,9 +145,14 @@ class AnswerReader:
         self.done = True
         return self._renamed(body, answer.model)
 
-    def _read(self, payload: bytes) -> _Chunk:
+    def _read(self, payload: bytes) -> tuple[_Chunk, bytes]:
+        """The chunk, and the payload as valid JSON."""
         try:
-            chunk = _decode(payload)
+            try:
+                chunk = _decode(payload)
+            except msgspec.DecodeError:
+                # Python's json writes NaN and Infinity, which are no JSON: whoever reads our answer must not trip over them either.
+                chunk = _decode(payload := _NO_NUMBER.sub(b"null", payload))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise BadAnswer(f"not a chunk of an answer: {error}") from None
         if chunk.error != NULL and chunk.choices is None:
@@ -154,14 +161,14 @@ class AnswerReader:
             self.usage_seen = True
             # The last report counts: some backends report a running total in every chunk.
             self.usage = read_usage(chunk.usage, *self._most)
-        return chunk
+        return chunk, payload
 
     @staticmethod
     def _has_usage(chunk: _Chunk) -> bool:
         return chunk.usage != NULL
 
     def _renamed(self, payload: bytes, model: str | None) -> bytes:
-        if self._rename is None or model is None or model == self._public_model:
+        if model is None or model == self._public_model:
             return payload
         renamed = payload.replace(*self._rename, 1)
         return renamed if renamed != payload else self._edited(payload)

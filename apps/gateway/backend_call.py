@@ -66,10 +66,11 @@ async def call_backend(
         try:
             exchange = await _send(http, backend, path, body_for(backend), request)
             if exchange.status == 200:
-                answer = BackendAnswer(backend, exchange, _once(http, balancer, backend, exchange))
+                answer = BackendAnswer(backend, exchange, _once(http, balancer, backend, exchange, request))
                 break
             error, again = await _refusal(exchange, backend)
             http.release(_address(backend.base_url), exchange)
+            request.released()
         except Unreachable as problem:
             balancer.unreachable(backend)
             log.warning("backend %s is unreachable: %s", backend.id, problem)
@@ -110,7 +111,7 @@ async def _send(http: HttpClient, backend: BackendEntry, path: str, body: bytes,
     )
 
 
-def _once(http: HttpClient, balancer: Balancer, backend: BackendEntry, exchange: Exchange) -> Callable[[], None]:
+def _once(http: HttpClient, balancer: Balancer, backend: BackendEntry, exchange: Exchange, request: OpenRequest) -> Callable[[], None]:
     returned = False
 
     def done() -> None:
@@ -119,6 +120,7 @@ def _once(http: HttpClient, balancer: Balancer, backend: BackendEntry, exchange:
             returned = True
             balancer.end(backend)
             http.release(_address(backend.base_url), exchange)
+            request.released()
 
     return done
 

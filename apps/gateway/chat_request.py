@@ -65,6 +65,8 @@ _REQUIRED = re.compile(r"Object missing required field `(?P<field>[^`]+)`")
 def parse(body: bytes) -> ChatRequest:
     """Raises BadRequest that names the field."""
     try:
+        if not body.isascii():
+            body.decode()  # the decoder passes over what stays raw
         request = _decode_request(body)
     except msgspec.ValidationError as error:
         raise invalid_field(error) from None
@@ -97,7 +99,7 @@ def _check_messages(raw: msgspec.Raw) -> None:
     """At least one message, each an object with a role; the rest is the backend's to judge."""
     try:
         messages = msgspec.json.decode(raw, type=list[_Role])
-    except (msgspec.ValidationError, RecursionError) as error:
+    except (msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
         raise _named(str(error), prefix="messages") from None
     if not messages:
         raise BadRequest("messages: at least one message is required.", param="messages")
@@ -110,7 +112,7 @@ class _Role(msgspec.Struct):
 def for_backend(body: bytes, request: ChatRequest, backend: BackendEntry, max_output: int | None) -> bytes:
     """The request as this backend gets it: its name of the model, usage in the stream, and the output bound that was held for.
 
-    Every other field keeps its bytes. `max_output` None leaves the client's own bound in place."""
+    Every other field keeps its bytes. The bound goes out as `max_tokens`, which every engine knows; `max_output` None writes none."""
     fields: dict[str, Any] = _decode_fields(body)
     fields["model"] = backend.upstream_model
     fields.pop("preset", None)
@@ -123,4 +125,5 @@ def for_backend(body: bytes, request: ChatRequest, backend: BackendEntry, max_ou
         fields.pop("stream_options", None)
     if max_output is not None:
         fields["max_tokens"] = max_output
+        fields.pop("max_completion_tokens", None)
     return msgspec.json.encode(fields)

@@ -21,6 +21,10 @@ BUSY = 8
 SESSION = "SET plan_cache_mode = force_generic_plan; SET jit = off; SET lock_timeout = '200ms'; SET statement_timeout = '10s'"
 
 
+class OutcomeUnknown(Unavailable):
+    """The connection broke after a query was sent: it may have been committed or not."""
+
+
 class Link:
     """A connection that is opened at first use. Not for use by two tasks at a time."""
 
@@ -44,7 +48,7 @@ class Link:
         return self._connection
 
     async def rows(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Runs a query. Raises Unavailable when the connection broke: the outcome is then unknown."""
+        """Runs a query. Raises Unavailable when there is no connection and OutcomeUnknown when it broke."""
         connection = await self.open()
         try:
             cursor = await connection.execute(query, values, prepare=True, binary=True)
@@ -53,7 +57,7 @@ class Link:
             raise
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             await self.close()
-            raise Unavailable(f"the connection to Postgres broke ({_first_line(error)})") from None
+            raise OutcomeUnknown(f"the connection to Postgres broke ({_first_line(error)})") from None
 
     async def batch(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Runs a batch function whose last parameter is `skip_locked` and whose rows begin with item (from 1) and code.
@@ -63,7 +67,10 @@ class Link:
         try:
             rows = await self.rows(query, (*values, self._skip_locked))
         except psycopg.errors.LockNotAvailable:
-            rows = await self.rows(query, (*values, True))
+            try:
+                rows = await self.rows(query, (*values, True))
+            except psycopg.errors.LockNotAvailable:
+                raise Unavailable("a table or row that every batch needs is locked") from None
         self._skip_locked = any(row[1] == BUSY for row in rows)
         return rows
 

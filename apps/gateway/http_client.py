@@ -71,7 +71,6 @@ class Exchange(asyncio.Protocol):
         self.aborted = False
         self._parser: httptools.HttpResponseParser | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._writable: asyncio.Future[None] | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -115,20 +114,17 @@ class Exchange(asyncio.Protocol):
                 self._complete = True  # an answer without a length ends with its connection (RFC 9112 §6.3)
             else:
                 self._error = Broken("the connection was closed" if exc is None else f"the connection broke ({type(exc).__name__})")
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_result(None)
         self._notify()
 
-    def pause_writing(self) -> None:
-        self._writable = asyncio.get_running_loop().create_future()
-
-    def resume_writing(self) -> None:
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_result(None)
-        self._writable = None
-
     # --- httptools callbacks ----------------------------------------------------------------------------------------
+    def on_message_begin(self) -> None:
+        if self._complete:
+            # A second answer to one request: every later answer on this connection would be somebody else's.
+            self._fail(Broken("an answer that nobody asked for"))
+
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._complete:
+            return
         self._header_bytes += len(name) + len(value)
         if self._header_bytes > MAX_HEADER_BYTES:
             self._fail(Broken("headers beyond the bound"))
@@ -137,6 +133,8 @@ class Exchange(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         assert self._parser is not None
+        if self._complete:
+            return
         if 100 <= self._parser.get_status_code() < 200:
             self.headers.clear()
             return
@@ -145,6 +143,8 @@ class Exchange(asyncio.Protocol):
         self._bounded = b"content-length" in self.headers or b"transfer-encoding" in self.headers or self.status in (204, 304)
 
     def on_body(self, data: bytes) -> None:
+        if self._complete:
+            return
         self._pieces.append(data)
         self._buffered += len(data)
         if self._buffered > HIGH_WATER and not self._paused and self.transport is not None and not self.closed:
@@ -152,7 +152,7 @@ class Exchange(asyncio.Protocol):
             self.transport.pause_reading()
 
     def on_message_complete(self) -> None:
-        if self._headers_complete:
+        if self._headers_complete and not self._complete:
             self._complete = True
             self.reusable = bool(self._parser and self._parser.should_keep_alive()) and not self.closed
 
@@ -172,8 +172,7 @@ class Exchange(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self.transport.writelines((head, body))
         deadline = asyncio.get_running_loop().time() + first_byte_timeout_s
-        while self._writable is not None:
-            await self._wait(self._writable, deadline)
+        # Not for the body to be written: a backend may refuse it before it has read it.
         while not self._headers_complete:
             if self._error is not None:
                 raise self._error
@@ -205,6 +204,11 @@ class Exchange(asyncio.Protocol):
         """Forgets what came after the part that mattered (the end marks of a stream)."""
         if self._complete:
             self._pieces.clear()
+
+    def park(self) -> None:
+        """Waits for its next request. Whatever comes before that was not asked for."""
+        self._parser = None
+        self.parked_at = time.monotonic()
 
     def _take(self) -> bytes:
         data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
@@ -296,7 +300,7 @@ class HttpClient:
         """Keeps the connection for the next request if its answer was read whole, and closes it otherwise."""
         exchange.discard_rest()
         if exchange.complete and exchange.reusable and not exchange.closed:
-            exchange.parked_at = time.monotonic()
+            exchange.park()
             self._idle.setdefault(address, []).append(exchange)
         else:
             exchange.abort()

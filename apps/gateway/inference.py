@@ -94,6 +94,10 @@ async def chat_completions(gateway: Gateway, call: Call, client: Client) -> None
     except ApiError as error:
         await reply.fail(error)
         return
+    except Exception:
+        log.exception("inference %s: an error of our own before it was admitted", call.id)
+        await reply.fail(InternalError("Something broke on our side. Nothing was charged."))
+        return
     request = admitted.open
     gateway.lease.open[request.id] = request
     client.when_gone(request.end_for_client)
@@ -264,9 +268,9 @@ async def _settle(gateway: Gateway, request: OpenRequest, status: Status, *, htt
     """Charges and logs; False when the reaper had done so before.
 
     The request leaves the lease first: what the lease sees has a hold, and what is settled is not checkpointed any more."""
+    settlement = request.settlement(status, http_status=http_status, error_code=error_code)
     del gateway.lease.open[request.id]
-    settled = await gateway.settling.settle(request.settlement(status, http_status=http_status, error_code=error_code))
-    return settled.stands
+    return (await gateway.settling.settle(settlement)).stands
 
 
 async def _fail(gateway: Gateway, request: OpenRequest, reply: Reply, problem: Exception) -> None:

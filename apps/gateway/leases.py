@@ -13,6 +13,7 @@ import socket
 from typing import Protocol
 from uuid import UUID
 
+import psycopg
 from django.conf import settings
 
 from apps.core.batching import Unavailable
@@ -70,7 +71,7 @@ class Lease:
             await asyncio.sleep(RENEW_EVERY_S)
             try:
                 await self._renew()
-            except Unavailable as error:
+            except (Unavailable, psycopg.Error) as error:  # such as a lock time-out while the reaper works: the next round may do
                 log.warning("lease: %s", error)
 
     async def _renew(self) -> None:

@@ -32,8 +32,8 @@ def prompt_upper_bound(*parts: bytes) -> int:
     size, attachments = 0, 0
     for part in parts:
         size += len(part)
-        if len(part) > 1_000 and b"base64," in part:
-            urls = _DATA_URL.findall(part)
+        if len(part) > 1_000 and b"base64," in (text := bytes(part)):  # a msgspec.Raw has a length and no search
+            urls = _DATA_URL.findall(text)
             attachments += len(urls)
             size -= sum(map(len, urls))
     return size // LEAST_BYTES_PER_TOKEN + attachments * TOKENS_PER_ATTACHMENT + 8

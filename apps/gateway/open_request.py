@@ -49,6 +49,10 @@ class OpenRequest:
         else:
             self.sent = True
 
+    def released(self) -> None:
+        """The connection is given back and may serve another request: it is not ours to abort any more."""
+        self.abort = None
+
     @property
     def ended(self) -> bool:
         """We broke it off ourselves: whatever the connection to the backend says now is our doing."""

@@ -16,7 +16,7 @@ USUAL_OUTPUT = 1_024
 class Plan:
     """Bounds of one request. `output_wanted` tokens a choice are held for if the credit allows, `output_least` at the least.
 
-    `bound_is_ours`: the client set none, so the granted number goes to the backend where it fits the context with the prompt."""
+    `bound_is_ours`: the client set none."""
 
     prompt_bound: int
     choices: int
@@ -40,8 +40,11 @@ class Plan:
         return nano_from_pico(self.base_pico + self.output_pico * output_granted)
 
     def bound_for_backend(self, output_granted: int) -> int | None:
-        """`max_tokens` to write into the request, or None to leave it as the client sent it."""
-        if not self.bound_is_ours or self.prompt_bound + output_granted > self.context_length:
+        """`max_tokens` to write into the request: what was held for, so that no backend can write more than that.
+
+        None where the model's default might not fit beside the prompt: then the context is the bound, and the backend knows it."""
+        ours_as_it_is = self.bound_is_ours and output_granted == self.output_wanted
+        if ours_as_it_is and self.prompt_bound + output_granted > self.context_length:
             return None
         return output_granted
 

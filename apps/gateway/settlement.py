@@ -82,6 +82,11 @@ class Settling:
     def idle(self) -> bool:
         return self._batcher.idle
 
+    @property
+    def waiting(self) -> int:
+        """Settlements that wait to be sent to Postgres."""
+        return len(self._batcher)
+
     def post(self, settlement: Settlement) -> asyncio.Future[Settled]:
         """Queues a settlement that nothing cancels any more; the future is done after the commit."""
         return self._batcher.post(settlement)

@@ -59,8 +59,7 @@ class EventSplitter:
         rest = b"".join((self._rest, *self._pieces))
         self._rest, self._held = b"", 0
         self._pieces.clear()
-        payload = payload_of(rest) if rest.strip() else None
-        return [] if payload is None else [payload]
+        return [payload for event in _BLANK_LINE.split(rest) if (payload := payload_of(event)) is not None]
 
     @staticmethod
     def _split_any(data: bytes) -> tuple[list[bytes], bytes]:

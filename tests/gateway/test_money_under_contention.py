@@ -189,9 +189,8 @@ def test_the_reaper_waits_for_a_renewal_that_is_under_way_and_leaves_the_process
         with renewing.connection.transaction():
             assert renewing.renew(process, Checkpoint(request.id, 6)) == set()
             reaping = pool.submit(money.reap)
-            while not renewing.rows(
-                "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid = %s", (money.connection.info.backend_pid,)
-            ):
+            waits = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid = %s"
+            while not reaping.done() and not renewing.rows(waits, (money.connection.info.backend_pid,)):
                 pass
         assert reaping.result(timeout=30) == 0
     renewing.close()

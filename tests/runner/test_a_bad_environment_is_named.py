@@ -23,12 +23,9 @@ PRODUCTION = {
     ("name", "value"),
     [
         ("PORT", "eighty"),
-        ("PORT", "70000"),
         ("ENVIRONMENT", "staging"),
         ("WEB_CONCURRENCY", "0"),
         ("TRIAL_CREDIT_USD", "-1"),
-        ("LEASE_S", "soon"),
-        ("BASE_URL", "ai.example.com"),
         ("EMAIL_URL", "smtp://host:notaport"),
         ("DATABASE_URL", "mysql://host/db"),
         ("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing"),

@@ -16,6 +16,7 @@ DECLARE
   next_id uuid;
   made int := 0;
 BEGIN
+  PERFORM pg_advisory_xact_lock(hashtext('usage_make_partitions'));  -- processes that start together make them once
   FOR month IN 0 .. months_ahead LOOP
     month_start := (date_trunc('month', clock_timestamp() AT TIME ZONE 'UTC') + make_interval(months => month)) AT TIME ZONE 'UTC';
     partition_name := 'usage_inference_' || to_char(month_start AT TIME ZONE 'UTC', 'YYYY_MM');

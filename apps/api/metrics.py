@@ -1,0 +1,59 @@
+"""`GET /metrics`: this process's gateway in Prometheus' text format. Each process speaks for itself."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from apps.gateway.process import host
+from apps.gateway.runtime import Gateway
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """For the machine itself, or for whoever sends METRICS_TOKEN as bearer token; 403 for everybody else."""
+    if not (_is_local(request) or _has_token(request)):
+        return HttpResponse("Metrics are for this machine, or for a request with METRICS_TOKEN as its bearer token.\n", status=403)
+    response = HttpResponse(exposition(host.gateway), content_type="text/plain; version=0.0.4; charset=utf-8")
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def exposition(gateway: Gateway | None) -> str:
+    """The metrics of a gateway; only that it is not running when there is none."""
+    lines: list[str] = []
+
+    def add(name: str, kind: str, text: str, value: int) -> None:
+        lines.extend((f"# HELP akashml_{name} {text}", f"# TYPE akashml_{name} {kind}", f"akashml_{name} {value}"))
+
+    add("gateway_up", "gauge", "Whether this process runs a gateway.", int(gateway is not None))
+    if gateway is not None:
+        add("open_requests", "gauge", "Admitted requests that have not ended.", len(gateway.lease.open))
+        add("admission_queue", "gauge", "Requests that wait for admission.", gateway.admission.waiting)
+        add("settlement_queue", "gauge", "Ended requests that wait to be charged.", gateway.settling.waiting)
+        add("written_off_nano_usd_total", "counter", "Cost that no credit was left for, in nano-USD.", gateway.settling.written_off)
+        add("settlements_superseded_total", "counter", "Settlements that came after the reaper's.", gateway.settling.superseded)
+        add("reaped_requests_total", "counter", "Requests of lost processes that this one ended.", gateway.housekeeping.reaped)
+        add("fenced_total", "counter", "Times this process was fenced off.", gateway.lease.fenced)
+        add("housekeeper", "gauge", "Whether this process is the housekeeper.", int(gateway.housekeeping.leads))
+    return "\n".join(lines) + "\n"
+
+
+def _is_local(request: HttpRequest) -> bool:
+    """From this machine and not through a proxy on it, which would make everybody local."""
+    if "HTTP_X_FORWARDED_FOR" in request.META or "HTTP_FORWARDED" in request.META:
+        return False
+    try:
+        return ipaddress.ip_address(request.META.get("REMOTE_ADDR") or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _has_token(request: HttpRequest) -> bool:
+    scheme, _, token = (request.META.get("HTTP_AUTHORIZATION") or "").partition(" ")
+    expected = settings.METRICS_TOKEN
+    return bool(expected) and scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), expected.encode())
