@@ -33,7 +33,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
             host.gateway is not None
             and settings.SERVE != "pages"
             and scope["method"] == "POST"
-            and path.rstrip("/") in gateway_door.STORIES
+            and path.rstrip("/") in gateway_door.ENDPOINTS
         ):
             await gateway_door.handle(host.gateway, scope, receive, send)
         elif path in ("/healthz", "/healthz/"):

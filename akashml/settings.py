@@ -62,6 +62,10 @@ ALLOW_PRIVATE_BACKENDS = env.flag("ALLOW_PRIVATE_BACKENDS", not PRODUCTION)
 MAX_REQUEST_BYTES = env.integer("MAX_REQUEST_BYTES", 20_000_000, 1_000, 1_000_000_000)
 METRICS_TOKEN = env.text("METRICS_TOKEN")  # for /metrics from other machines; empty: from this one only
 DRAIN_S = env.seconds("DRAIN_S", 15, 0, 600)
+CORS_ORIGINS = env.words("CORS_ORIGINS")  # web pages of these origins may call the API from a browser; * for any
+for _origin in CORS_ORIGINS:
+    if _origin != "*" and (not _origin.startswith(("http://", "https://")) or _origin.count("/") != 2):
+        raise ImproperlyConfigured(f"CORS_ORIGINS: {_origin!r} is not an origin such as https://app.example.com (or *).")
 TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, 0, 10)  # how many X-Forwarded-For hops in front of us are ours
 
 # --- Money ------------------------------------------------------------------------------------------------------------
@@ -149,7 +153,7 @@ INSTALLED_APPS = [
     "apps.dashboard",
 ]
 MIDDLEWARE = [
-    "apps.core.middleware.InferenceIdMiddleware",
+    "apps.core.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

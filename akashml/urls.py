@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView, TemplateView
 from drf_spectacular.views import SpectacularAPIView
 
-from apps.api.inference import ChatCompletions
+from apps.api.inference import ChatCompletions, Completions
 from apps.api.metrics import metrics
 from apps.api.model_list import ModelDetail, Models
 from apps.api.views import UnknownAddress
@@ -41,9 +41,10 @@ def add_slash(request: HttpRequest) -> HttpResponse:
 
 api: list[URLPattern | URLResolver] = [
     *both("v1/chat/completions", ChatCompletions.as_view(), "chat-completions"),
+    *both("v1/completions", Completions.as_view(), "completions"),
     *both("v1/models", Models.as_view(), "models"),
     path("v1/models/<path:model_id>", ModelDetail.as_view(), name="model"),
-    re_path(r"^v1(?s:/.*)?\Z", UnknownAddress.as_view()),
+    re_path(r"^v1(?:/[\s\S]*)?\Z", UnknownAddress.as_view()),
     *both("metrics", metrics, "metrics"),
 ]
 pages: list[URLPattern | URLResolver] = [

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Coroutine
-from typing import Protocol
 
 from asgiref.sync import async_to_sync
 from django.conf import settings
@@ -16,26 +14,24 @@ from rest_framework.request import Request
 
 from apps.api.authentication import bearer_of
 from apps.api.bridge import Answer, AsyncPieces, BlockingPieces, Bridge
-from apps.api.schema import CHAT_COMPLETION
+from apps.api.schema import inference_operation
 from apps.api.views import ApiView, django_headers
 from apps.core.ids import uuid7
 from apps.gateway.asgi import check_media_type, client_address, too_large
-from apps.gateway.client import Call, Client
+from apps.gateway.client import Call
+from apps.gateway.endpoint import Endpoint
 from apps.gateway.errors import InternalError
-from apps.gateway.inference import chat_completions
+from apps.gateway.inference import answer_call
+from apps.gateway.openai.chat import ChatCompletionRequest, chat_completions
+from apps.gateway.openai.completions import CompletionRequest, completions
 from apps.gateway.process import host
-from apps.gateway.runtime import Gateway
-
-
-class Story(Protocol):
-    def __call__(self, gateway: Gateway, call: Call, client: Client) -> Coroutine[None, None, None]: ...
 
 
 class InferenceView(ApiView):
     """One of the hot POSTs. The key is the story's to judge, as are the body's fields."""
 
     http_method_names = ("post",)
-    story: Story
+    endpoint: Endpoint
 
     def post(self, request: Request) -> HttpResponseBase:
         """Runs in a thread, never on the gateway's loop: under WSGI the server's, under ASGI the one Django gives each request."""
@@ -47,14 +43,19 @@ class InferenceView(ApiView):
         gateway, loop = host.from_thread()
         bridge = Bridge(loop)
         answer = Answer(bridge)
-        bridge.begin(self.story(gateway, call, bridge))
+        bridge.begin(answer_call(gateway, self.endpoint, call, bridge))
         # Under ASGI this waits on the server's loop, where Django cancels it when the client disconnects.
         return async_to_sync(_respond)(answer, isinstance(django_request, ASGIRequest))
 
 
-@extend_schema_view(post=extend_schema(**CHAT_COMPLETION))
+@extend_schema_view(post=extend_schema(**inference_operation("create_chat_completion", ChatCompletionRequest, "chat completion")))
 class ChatCompletions(InferenceView):
-    story = staticmethod(chat_completions)
+    endpoint = chat_completions
+
+
+@extend_schema_view(post=extend_schema(**inference_operation("create_completion", CompletionRequest, "text completion")))
+class Completions(InferenceView):
+    endpoint = completions
 
 
 async def _respond(answer: Answer, under_asgi: bool) -> HttpResponseBase:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from drf_spectacular.drainage import set_override
@@ -12,10 +12,25 @@ from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import Direction, OpenApiResponse
 
-from apps.gateway.chat_request import ChatRequest
+from apps.gateway.openai.chat import ChatCompletionRequest
+from apps.gateway.openai.completions import CompletionRequest, Ids
+from apps.gateway.openai.messages import Message
 
 COMPONENT = "#/components/schemas/{name}"
 KEY_SCHEMES = ["bearer", "x-api-key"]
+AtLeastOne = msgspec.Meta(min_length=1)
+# Fields that a request keeps as raw bytes, and what the parser takes their values for.
+RAW_FIELDS: dict[type[msgspec.Struct], dict[str, tuple[Any, ...]]] = {
+    ChatCompletionRequest: {"messages": (Annotated[list[Message], AtLeastOne],)},
+    CompletionRequest: {
+        "prompt": (
+            str,
+            Annotated[list[str], AtLeastOne],
+            Annotated[Ids, AtLeastOne],
+            Annotated[list[Annotated[Ids, AtLeastOne]], AtLeastOne],
+        )
+    },
+}
 
 
 class ErrorDetail(msgspec.Struct):
@@ -46,15 +61,18 @@ class StructExtension(OpenApiSerializerExtension):
         return str(self.target.__name__)
 
     def map_serializer(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
-        _, components = msgspec.json.schema_components([self.target], ref_template=COMPONENT)
+        raw = RAW_FIELDS.get(self.target, {})
+        alternatives = [kind for kinds in raw.values() for kind in kinds]
+        schemas, components = msgspec.json.schema_components([*alternatives, self.target], ref_template=COMPONENT)
         for schema in components.values():
-            _constants(schema)
+            _tidy_choices(schema)
         own: dict[str, Any] = components.pop(self.target.__name__)
+        remaining = iter(schemas)
+        for name, kinds in raw.items():
+            own["properties"][name] = {"anyOf": [next(remaining) for _ in kinds]}
         for name, schema in components.items():
             component = ResolvedComponent(name=name, type=ResolvedComponent.SCHEMA, object=name, schema=schema)
             auto_schema.registry.register_on_missing(component)
-        if self.target is ChatRequest:
-            _describe_raw_fields(own)
         return own
 
 
@@ -79,25 +97,13 @@ def one_spelling(endpoints: list[tuple[str, str, str, Any]], **_: Any) -> list[t
     return [endpoint for endpoint in endpoints if not endpoint[0].endswith("/")]
 
 
-def _constants(schema: dict[str, Any]) -> None:
-    """A choice of one is a constant, and not an enumeration worth a component of its own."""
+def _tidy_choices(schema: dict[str, Any]) -> None:
+    """A choice of one is a constant; of several texts, a string (drf-spectacular wants to be told)."""
     for field in schema["properties"].values():
         if len(field.get("enum", ())) == 1:
             [field["const"]] = field.pop("enum")
-
-
-def _describe_raw_fields(schema: dict[str, Any]) -> None:
-    """What stays raw bytes in the request has no type of its own: its shape is checked as said here, or left to the backend."""
-    schema["properties"] |= {
-        "messages": {
-            "type": "array",
-            "minItems": 1,
-            "items": {"type": "object", "properties": {"role": {"type": "string"}}, "required": ["role"]},
-        },
-        "tools": {"type": ["array", "null"], "items": {"type": "object"}, "default": None},
-        "response_format": {"type": ["object", "null"], "default": None},
-    }
-    schema["additionalProperties"] = True  # unknown fields go to the backend as they are
+        elif "enum" in field:
+            field["type"] = "string"
 
 
 _ERRORS = {
@@ -116,18 +122,20 @@ _ERRORS = {
     529: "No healthy backend.",
 }
 
-_CHAT_ANSWER = "A chat completion in OpenAI's shape; with `stream`, its chunks as server-sent events, ended by `data: [DONE]`."
 
-CHAT_COMPLETION: dict[str, Any] = {
-    "operation_id": "create_chat_completion",
-    "tags": ["inference"],
-    "summary": "Create a chat completion",
-    "description": "OpenAI's chat completions. Fields that are not listed are passed on to the model's backend.",
-    "auth": [{name: []} for name in KEY_SCHEMES],
-    "request": {"application/json": ChatRequest},
-    "responses": {
-        (200, "application/json"): OpenApiResponse(OpenApiTypes.OBJECT, _CHAT_ANSWER),
-        (200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, _CHAT_ANSWER),
-        **{status: OpenApiResponse(ErrorAnswer, text) for status, text in _ERRORS.items()},
-    },
-}
+def inference_operation(identifier: str, request: type[msgspec.Struct], what: str) -> dict[str, Any]:
+    """Arguments of `extend_schema` for an inference endpoint that creates `what`."""
+    answer = f"A {what} in OpenAI's shape; with `stream`, its chunks as server-sent events, ended by `data: [DONE]`."
+    return {
+        "operation_id": identifier,
+        "tags": ["inference"],
+        "summary": f"Create a {what}",
+        "description": "As OpenAI's. Fields that are not listed are passed on to the model's backend.",
+        "auth": [{name: []} for name in KEY_SCHEMES],
+        "request": {"application/json": request},
+        "responses": {
+            (200, "application/json"): OpenApiResponse(OpenApiTypes.OBJECT, answer),
+            (200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, answer),
+            **{status: OpenApiResponse(ErrorAnswer, text) for status, text in _ERRORS.items()},
+        },
+    }

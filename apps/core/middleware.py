@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from apps.core.cors import answer_headers, preflight_headers
 from apps.core.ids import uuid7
 
 # These tell a browser how to treat a page. The gateway's own door does not send them, and both doors answer alike.
@@ -19,8 +20,9 @@ def is_api_path(path: str) -> bool:
     return path.startswith(("/v1/", "/anthropic/")) or path in ("/v1", "/anthropic")
 
 
-class InferenceIdMiddleware:
-    """Every answer of the API carries an `Inference-Id` (a UUIDv7), errors too, and no header meant for pages.
+class ApiMiddleware:
+    """Every answer of the API carries an `Inference-Id` (a UUIDv7), errors too, what browsers of other origins need, and no header
+    meant for pages.
 
     Works on both of Django's handlers as they are, so that under ASGI no request changes threads for it.
     """
@@ -34,8 +36,21 @@ class InferenceIdMiddleware:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if request.method == "OPTIONS" and is_api_path(request.path) and "Access-Control-Request-Method" in request.headers:
+            allowed = _preflight(request)
+            return _at_once(allowed) if iscoroutinefunction(self.get_response) else allowed
         answer = self.get_response(request)
         return _completed(request, answer) if isinstance(answer, HttpResponseBase) else _later(request, answer)
+
+
+def _preflight(request: HttpRequest) -> HttpResponseBase:
+    """The browser's question whether a page may call: answered here, before anything asks for a key."""
+    asked = request.headers.get("Access-Control-Request-Headers", "")
+    return _completed(request, HttpResponse(status=204, headers=preflight_headers(request.headers.get("Origin", ""), asked)))
+
+
+async def _at_once(response: HttpResponseBase) -> HttpResponseBase:
+    return response
 
 
 async def _later(request: HttpRequest, answer: Awaitable[HttpResponseBase]) -> HttpResponseBase:
@@ -47,4 +62,6 @@ def _completed(request: HttpRequest, response: HttpResponseBase) -> HttpResponse
         response.headers.setdefault("Inference-Id", str(uuid7()))
         for name in PAGE_HEADERS:
             response.headers.pop(name, None)
+        for name, value in answer_headers(request.headers.get("Origin", "")).items():
+            response.headers.setdefault(name, value)
     return response

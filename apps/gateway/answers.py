@@ -8,10 +8,14 @@ and usage it did not ask for.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
 from apps.catalog.pricing import Usage
+from apps.gateway.openai.functions import from_tools
+from apps.gateway.openai.reasoning import show as show_reasoning
 from apps.gateway.sse import DONE
 
 NOTHING = msgspec.Raw(b"")
@@ -89,16 +93,26 @@ def read_usage(raw: msgspec.Raw, most_prompt: int, most_completion: int) -> Usag
     return Usage(prompt, completion, cached_tokens=min(cached, prompt), reasoning_tokens=min(reasoning, completion))
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the client is to see: `public_model` in the place of `upstream_model`, a stream's usage only if it asked for it, no
+    thinking if it wants none, and old-style function calls if it speaks in those."""
+
+    upstream_model: str
+    public_model: str
+    show_usage: bool
+    hide_reasoning: bool = False
+    functions_for_tools: bool = False
+
+
 class AnswerReader:
-    """What one answer has said so far, whether streamed or whole.
+    """What one answer has said so far, whether streamed or whole."""
 
-    `upstream_model` is shown to the client as `public_model`. With `show_usage` false a stream's usage stays with us."""
-
-    def __init__(self, *, upstream_model: str, public_model: str, show_usage: bool, most_prompt: int, most_completion: int) -> None:
-        self._rename = (_model_field(upstream_model), _model_field(public_model))
-        self._public_model = public_model
-        self._show_usage = show_usage
-        self._most = (most_prompt, most_completion)
+    def __init__(self, view: View, *, context_length: int, prompts: int = 1, choices: int = 1) -> None:
+        self._view = view
+        self._rename = (_model_field(view.upstream_model), _model_field(view.public_model))
+        # Twice the context is more than any backend can have read for a prompt or written a choice: beyond that its count is absurd.
+        self._most = (2 * context_length * prompts, 2 * context_length * choices)
         self.usage: Usage | None = None
         self.usage_seen = False
         self.finish_reason = ""
@@ -119,31 +133,39 @@ class AnswerReader:
         if not payload or payload.isspace():
             return None
         chunk, payload = self._read(payload)
+        rewrite = False
         for choice in chunk.choices or ():
-            if choice.finish_reason:
-                self.finish_reason = _known_word(choice.finish_reason)
-            grown = _length(choice.delta) if choice.delta is not None else 0
-            if grown := grown + _text_length(choice.text):
-                self.pieces += 1
-                self.text_bytes += grown
-        if not self._show_usage and b'"usage"' in payload:
+            rewrite = self._take(choice, choice.delta) or rewrite
+        if not self._view.show_usage and b'"usage"' in payload:
             if not chunk.choices and self._has_usage(chunk):
                 return None
-            return self._edited(payload)
-        return self._renamed(payload, chunk.model)
+            return self._edited(payload, rewrite)
+        return self._edited(payload, rewrite) if rewrite else self._renamed(payload, chunk.model)
 
     def whole(self, body: bytes) -> bytes:
         """A whole answer; returns the body for the client. Raises BadAnswer and BackendRefused."""
         answer, body = self._read(body)
         if answer.choices is None:
             raise BadAnswer("an answer without choices")
+        rewrite = False
         for choice in answer.choices:
-            self.finish_reason = _known_word(choice.finish_reason) if choice.finish_reason else self.finish_reason
-            if grown := (_length(choice.message) if choice.message is not None else 0) + _text_length(choice.text):
-                self.pieces += 1
-                self.text_bytes += grown
+            rewrite = self._take(choice, choice.message) or rewrite
         self.done = True
-        return self._renamed(body, answer.model)
+        return self._edited(body, rewrite) if rewrite else self._renamed(body, answer.model)
+
+    def _take(self, choice: _Choice, carrier: _Delta | None) -> bool:
+        """Notes what a choice says; returns whether the client must see it otherwise than the backend wrote it."""
+        if choice.finish_reason:
+            self.finish_reason = _known_word(choice.finish_reason)
+        if grown := (_length(carrier) if carrier is not None else 0) + _text_length(choice.text):
+            self.pieces += 1
+            self.text_bytes += grown
+        if self._view.functions_for_tools:
+            return True
+        if carrier is None:
+            return False
+        under_one, under_other = carrier.reasoning_content is not NOTHING, carrier.reasoning is not NOTHING
+        return under_one != under_other or (self._view.hide_reasoning and under_one)
 
     def _read(self, payload: bytes) -> tuple[_Chunk, bytes]:
         """The chunk, and the payload as valid JSON."""
@@ -168,19 +190,30 @@ class AnswerReader:
         return chunk.usage != NULL
 
     def _renamed(self, payload: bytes, model: str | None) -> bytes:
-        if model is None or model == self._public_model:
+        if model is None or model == self._view.public_model:
             return payload
         renamed = payload.replace(*self._rename, 1)
-        return renamed if renamed != payload else self._edited(payload)
+        return renamed if renamed != payload else self._edited(payload, rewrite=False)
 
-    def _edited(self, payload: bytes) -> bytes:
-        """The rare chunk that has to be written anew: its top-level fields stay raw, model is set, unasked usage is left out."""
-        fields: dict[str, msgspec.Raw | str] = msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
+    def _edited(self, payload: bytes, rewrite: bool) -> bytes:
+        """A chunk that has to be written anew: model set, usage nobody asked for left out, and with `rewrite` its choices changed."""
+        fields: dict[str, Any] = msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
         if "model" in fields:
-            fields["model"] = self._public_model
-        if not self._show_usage:
+            fields["model"] = self._view.public_model
+        if not self._view.show_usage:
             fields.pop("usage", None)
+        if rewrite:
+            fields["choices"] = msgspec.json.decode(fields["choices"])
+            for choice in fields["choices"]:
+                self._rewrite(choice)
         return msgspec.json.encode(fields)
+
+    def _rewrite(self, choice: dict[str, Any]) -> None:
+        carrier = choice.get("delta") or choice.get("message")
+        if isinstance(carrier, dict):
+            show_reasoning(carrier, exclude=self._view.hide_reasoning)
+        if self._view.functions_for_tools:
+            from_tools(choice)
 
 
 def _known_word(reason: str) -> str:

@@ -10,17 +10,21 @@ from uuid import UUID
 
 from django.conf import settings
 
+from apps.core.cors import answer_headers
 from apps.core.ids import uuid7
 from apps.gateway.client import Call, bearer
+from apps.gateway.endpoint import Endpoint
 from apps.gateway.errors import ApiError, Header, TooLarge, UnsupportedMediaType
-from apps.gateway.inference import Reply, chat_completions
+from apps.gateway.inference import Reply, answer_call
+from apps.gateway.openai.chat import chat_completions
+from apps.gateway.openai.completions import completions
 from apps.gateway.runtime import Gateway
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-STORIES = {"/v1/chat/completions": chat_completions}
+ENDPOINTS: dict[str, Endpoint] = {"/v1/chat/completions": chat_completions, "/v1/completions": completions}
 
 
 class ClientLeft(Exception):
@@ -30,15 +34,16 @@ class ClientLeft(Exception):
 class AsgiClient:
     """A Client over ASGI. From `watch` on, when the body has been read, a task waits for the disconnect message."""
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, receive: Receive, send: Send, extra_headers: list[Header]) -> None:
         self._receive = receive
         self._send = send
+        self._extra_headers = extra_headers
         self._watcher: asyncio.Task[None] | None = None
         self._gone = False
         self._callback: Callable[[], None] | None = None
 
     async def start(self, status: int, headers: Sequence[Header]) -> None:
-        await self._send({"type": "http.response.start", "status": status, "headers": list(headers)})
+        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._extra_headers]})
 
     async def send(self, data: bytes, *, last: bool) -> None:
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
@@ -64,16 +69,16 @@ class AsgiClient:
 
 
 async def handle(gateway: Gateway, scope: Scope, receive: Receive, send: Send) -> None:
-    """One hot POST; `scope["path"]` is one of STORIES, with or without a trailing slash."""
+    """One hot POST; `scope["path"]` is one of ENDPOINTS, with or without a trailing slash."""
     arrived = time.monotonic()
     identifier = uuid7()
-    client = AsgiClient(receive, send)
     headers = {name: value for name, value in scope["headers"]}  # noqa: C416  the last of several with one name counts
+    client = AsgiClient(receive, send, _cross_origin(headers))
     try:
         body = await read_body(headers, receive)
         client.watch()
         call = Call(identifier, _key(headers), _address(scope, headers), body, arrived)
-        await STORIES[scope["path"].rstrip("/")](gateway, call, client)
+        await answer_call(gateway, ENDPOINTS[scope["path"].rstrip("/")], call, client)
     except ApiError as error:
         await Reply(client, [_identity(identifier)]).fail(error)
     except ClientLeft:
@@ -123,6 +128,13 @@ def check_media_type(content_type: str) -> None:
 
 def too_large(most: int) -> TooLarge:
     return TooLarge(f"The request is larger than {most} bytes.")
+
+
+def _cross_origin(headers: dict[bytes, bytes]) -> list[Header]:
+    if b"origin" not in headers:
+        return []
+    allowed = answer_headers(headers[b"origin"].decode("latin-1"))
+    return [(name.lower().encode(), value.encode()) for name, value in allowed.items()]
 
 
 def _key(headers: dict[bytes, bytes]) -> str | None:

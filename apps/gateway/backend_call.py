@@ -16,6 +16,7 @@ from apps.gateway.balancer import Balancer
 from apps.gateway.errors import ApiError, BadGateway, BadRequest, NoBackend, Overloaded, TooLarge, Unavailable
 from apps.gateway.http_client import Address, Broken, Exchange, HttpClient, TimedOut, Unreachable
 from apps.gateway.open_request import OpenRequest
+from apps.gateway.redaction import redacted
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ async def call_backend(
             if exchange.status == 200:
                 answer = BackendAnswer(backend, exchange, _once(http, balancer, backend, exchange, request))
                 break
-            error, again = await _refusal(exchange, backend)
+            error, again = await _refusal(exchange, backend, model)
             http.release(_address(backend.base_url), exchange)
             request.released()
         except Unreachable as problem:
@@ -125,14 +126,14 @@ def _once(http: HttpClient, balancer: Balancer, backend: BackendEntry, exchange:
     return done
 
 
-async def _refusal(exchange: Exchange, backend: BackendEntry) -> tuple[ApiError, bool]:
+async def _refusal(exchange: Exchange, backend: BackendEntry, model: ModelEntry) -> tuple[ApiError, bool]:
     """The client's error for a backend's status, and whether another backend might do better. Raises BackendError."""
     body = bytearray()
     while len(body) < MAX_ERROR_BYTES and (piece := await exchange.read(backend.idle_timeout_s)):
         body += piece
-    text = _safe_text(bytes(body))
+    text = _safe_text(bytes(body), backend, model)
     status = exchange.status
-    log.warning("backend %s answered %s: %s", backend.id, status, bytes(body[:300]))
+    log.warning("backend %s answered %s: %r", backend.id, status, redacted(body.decode(errors="replace"), backend.api_key)[:300])
     if status in (400, 404, 422):
         # 404 too: from a backend it is about something in the request (a file, an adapter), never about our list of models.
         return BadRequest(text or "The model's backend refused this request.", status=status, code="backend_refused_request"), False
@@ -155,11 +156,14 @@ class _ErrorBody(msgspec.Struct):
     detail: str | None = None
 
 
-def _safe_text(body: bytes) -> str:
-    """What a backend says about the request, if it says it in JSON and gives nothing of itself away."""
+def _safe_text(body: bytes, backend: BackendEntry, model: ModelEntry) -> str:
+    """What a backend says about the request, if it says it in JSON and gives nothing of itself away. Its name of the model becomes ours."""
     try:
         answer = msgspec.json.decode(body, type=_ErrorBody)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return ""
     text = (answer.error.message if isinstance(answer.error, _Message) else answer.error) or answer.message or answer.detail or ""
-    return "" if _UNSAFE.search(text) else text[:500]
+    if _UNSAFE.search(text) or _address(backend.base_url).host in text or (backend.api_key and backend.api_key in text):
+        return ""
+    upstream_name = rf"(?<![\w-]){re.escape(backend.upstream_model)}(?![\w-])"
+    return re.sub(upstream_name, lambda _: model.public_id, text)[:500]

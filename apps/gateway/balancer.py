@@ -1,6 +1,6 @@
 """Which backend a request goes to, and which are out of rotation in this process.
 
-Choice: the fewest outstanding requests for its weight. A backend that cannot be reached leaves rotation at once, one that keeps
+Choice: the fewest outstanding requests for its weight, and among equals by weight. A backend that cannot be reached leaves rotation at once, one that keeps
 answering with errors after three in a row; it returns by itself after a pause that doubles up to ten seconds. The last backend of
 a model stays in rotation unless it cannot be reached: a bad answer is better than none. A request that fails on two backends is
 probably at fault itself and counts against neither.
@@ -40,9 +40,10 @@ class Balancer:
         candidates = [b for b in backends if b.id not in tried and self._in_rotation(b, now, alone=len(backends) == 1)]
         if len(candidates) <= 1:
             return candidates[0] if candidates else None
-        load = {b.id: (self._state(b).outstanding + 1) / b.weight for b in candidates}
+        load = {b.id: self._state(b).outstanding / b.weight for b in candidates}
         least = min(load.values())
-        return random.choice([b for b in candidates if load[b.id] == least])  # noqa: S311  spread, not secrecy
+        idlest = [b for b in candidates if load[b.id] == least]
+        return random.choices(idlest, [b.weight for b in idlest])[0]  # noqa: S311  spread, not secrecy
 
     def outstanding(self, backend: BackendEntry) -> int:
         return self._state(backend).outstanding

@@ -1,11 +1,12 @@
-"""What must go on while Valkey is away: reaping, probing backends, making partitions ahead. One process of all does it, the one that
-holds an advisory lock; when it dies, Postgres drops its session and another takes over."""
+"""What must go on while Valkey is away: reaping, probing backends, making partitions ahead. One process of all does it, the oldest
+whose lease is in force. (Not a holder of an advisory lock: a process that is frozen keeps its session and would keep the lock.)"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 import psycopg
 from django.conf import settings
@@ -17,8 +18,7 @@ from apps.gateway.database import Link
 
 log = logging.getLogger(__name__)
 
-# An arbitrary number that stands for "the housekeeper" among this database's advisory locks.
-LEADER_LOCK = 0x616B6D6C
+OLDEST = "SELECT min(id) FROM gateway_process WHERE NOT fenced AND lease_until > clock_timestamp()"
 ROUND_S = 1.0
 PROBE_EVERY_S = 10.0
 PARTITIONS_EVERY_S = 3600.0
@@ -27,7 +27,8 @@ REAP_AT_ONCE = 500
 
 
 class Housekeeping:
-    def __init__(self) -> None:
+    def __init__(self, process_id: Callable[[], int]) -> None:
+        self._process_id = process_id
         self._link = Link("housekeeping")
         self._tasks: list[asyncio.Task[None]] = []
         self.leads = False
@@ -49,7 +50,7 @@ class Housekeeping:
         while True:
             await asyncio.sleep(ROUND_S)
             try:
-                self.leads = await self._holds_lock()
+                self.leads = await self._is_oldest()
                 if not self.leads:
                     continue
                 await self._reap()
@@ -70,16 +71,10 @@ class Housekeeping:
                 except DatabaseError as error:
                     log.warning("probes: Postgres cannot be reached (%s)", type(error).__name__)
 
-    async def _holds_lock(self) -> bool:
-        """Whether this process holds the lock. Asked each round: the lock is the session's, and a broken session has lost it."""
-        [[held]] = await self._link.rows(
-            "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND objid = %s::oid AND granted)",
-            (LEADER_LOCK,),
-        )
-        if held:
-            return True
-        [[taken]] = await self._link.rows("SELECT pg_try_advisory_lock(%s::bigint)", (LEADER_LOCK,))
-        return bool(taken)
+    async def _is_oldest(self) -> bool:
+        """Asked each round: a process that sleeps or is cut off loses the office with its lease. Two at once do no harm."""
+        [[oldest]] = await self._link.rows(OLDEST, ())
+        return bool(oldest == self._process_id())
 
     async def _reap(self) -> None:
         while True:

@@ -14,19 +14,20 @@ import logging
 import time
 from dataclasses import dataclass
 
-from apps.catalog.snapshot import BackendEntry, ModelEntry
-from apps.gateway import chat_request, metering
+from apps.catalog.snapshot import ModelEntry
 from apps.gateway.admission import AdmissionRequest, limit_headers
 from apps.gateway.answers import AnswerReader, BackendRefused, BadAnswer
 from apps.gateway.backend_call import BackendAnswer, call_backend
 from apps.gateway.client import Call, Client
+from apps.gateway.endpoint import Endpoint, InferenceRequest
 from apps.gateway.errors import ApiError, BadGateway, Header, InternalError
 from apps.gateway.http_client import BackendError, Broken, TimedOut
 from apps.gateway.open_request import OpenRequest
 from apps.gateway.plan import plan
+from apps.gateway.redaction import redacted
 from apps.gateway.runtime import Gateway
 from apps.gateway.sse import EventSplitter, EventTooLarge, frame
-from apps.usage.models import Dialect, Status
+from apps.usage.models import Status
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +47,8 @@ class Admitted:
 
     open: OpenRequest
     model: ModelEntry
-    request: chat_request.ChatRequest
-    body: bytes
+    endpoint: Endpoint
+    request: InferenceRequest
     max_output: int | None  # to write into the backend's request
 
 
@@ -86,11 +87,11 @@ class Reply:
         await self.client.send(body, last=True)
 
 
-async def chat_completions(gateway: Gateway, call: Call, client: Client) -> None:
-    """Answers one `POST /v1/chat/completions`. Never raises for what a client or a backend did."""
+async def answer_call(gateway: Gateway, endpoint: Endpoint, call: Call, client: Client) -> None:
+    """Answers one inference request. Never raises for what a client or a backend did."""
     reply = Reply(client, [(b"inference-id", str(call.id).encode())])
     try:
-        admitted = await _admit(gateway, call, reply)
+        admitted = await _admit(gateway, endpoint, call, reply)
     except ApiError as error:
         await reply.fail(error)
         return
@@ -121,17 +122,13 @@ async def chat_completions(gateway: Gateway, call: Call, client: Client) -> None
         await reply.fail(InternalError("Something broke on our side. You were charged at most for what had reached you."))
 
 
-async def _admit(gateway: Gateway, call: Call, reply: Reply) -> Admitted:
+async def _admit(gateway: Gateway, endpoint: Endpoint, call: Call, reply: Reply) -> Admitted:
     key = await gateway.keyring.find(call.key, call.address)
-    request = chat_request.parse(call.body)
-    model, rates = gateway.catalog.find(request.model)
-    tools = b"".join(request.tools or ())
+    request = endpoint.parse(call.body)
+    model, rates = gateway.catalog.find(request.model_id)
+    request.check(model)
     bounds = plan(
-        model,
-        rates,
-        prompt_bound=metering.prompt_upper_bound(request.messages, tools, request.response_format or b""),
-        choices=request.n or 1,
-        max_output=request.max_output,
+        model, rates, prompt_bound=request.prompt_bound(), prompts=request.prompts, choices=request.choices, max_output=request.max_output
     )
     decision = await gateway.admission.admit(
         AdmissionRequest(
@@ -145,8 +142,8 @@ async def _admit(gateway: Gateway, call: Call, reply: Reply) -> Admitted:
             tpm_tokens=bounds.tpm_tokens,
             model_id=model.id,
             price_id=rates.price_id,
-            dialect=Dialect.CHAT,
-            streamed=bool(request.stream),
+            dialect=endpoint.dialect,
+            streamed=request.streamed,
         )
     )
     reply.headers += limit_headers(decision)
@@ -156,14 +153,14 @@ async def _admit(gateway: Gateway, call: Call, reply: Reply) -> Admitted:
         key_id=key.id,
         model_id=model.id,
         rates=rates,
-        dialect=Dialect.CHAT,
-        streamed=bool(request.stream),
+        dialect=endpoint.dialect,
+        streamed=request.streamed,
         held=bounds.held(decision.output_granted),
         arrived=call.arrived,
         admitted=time.monotonic(),
-        prompt_tokens=lambda: min(metering.prompt_estimate(request.messages, tools), bounds.prompt_bound),
+        prompt_tokens=lambda: min(request.prompt_estimate(), bounds.prompt_bound),
     )
-    return Admitted(opened, model, request, call.body, bounds.bound_for_backend(decision.output_granted))
+    return Admitted(opened, model, endpoint, request, bounds.bound_for_backend(decision.output_granted))
 
 
 async def _answer(gateway: Gateway, admitted: Admitted, reply: Reply) -> None:
@@ -177,18 +174,18 @@ async def _answer(gateway: Gateway, admitted: Admitted, reply: Reply) -> None:
             gateway.http,
             gateway.balancer,
             admitted.model,
-            "/chat/completions",
-            lambda backend: chat_request.for_backend(admitted.body, admitted.request, backend, admitted.max_output),
+            admitted.endpoint.backend_path,
+            lambda backend: admitted.request.for_backend(admitted.model, backend, admitted.max_output),
             request,
         )
-        request.reader = _reader(admitted, answer.backend)
+        request.reader = admitted.request.reader(admitted.model, answer.backend)
         last = await (_stream(answer, request, reply) if request.streamed else _whole(answer, request))
         if request.ended:
             raise Broken("ended before its end")
     except (ApiError, BackendError, BadAnswer, BackendRefused, EventTooLarge) as problem:
         if answer is not None and not request.ended:
             gateway.balancer.failed(answer.backend, admitted.model.backends)
-        await _fail(gateway, request, reply, problem)
+        await _fail(gateway, request, reply, problem, secret=answer.backend.api_key if answer is not None else "")
         return
     finally:
         if answer is not None:
@@ -200,27 +197,18 @@ async def _answer(gateway: Gateway, admitted: Admitted, reply: Reply) -> None:
         await reply.fail(_lost())
 
 
-def _reader(admitted: Admitted, backend: BackendEntry) -> AnswerReader:
-    options = admitted.request.stream_options
-    context = admitted.model.context_length
-    return AnswerReader(
-        upstream_model=backend.upstream_model,
-        public_model=admitted.model.public_id,
-        show_usage=not admitted.request.stream or bool(options and options.include_usage),
-        # Twice the context is more than any backend can have read or written a choice: beyond that its count is absurd.
-        most_prompt=2 * context,
-        most_completion=2 * context * (admitted.request.n or 1),
-    )
-
-
 async def _stream(answer: BackendAnswer, request: OpenRequest, reply: Reply) -> bytes:
     """Passes the stream on up to its end; returns the last frame, which waits for the settlement.
 
     Raises BackendError, BadAnswer, BackendRefused and EventTooLarge, after passing on what came whole before."""
     assert request.reader is not None
     reader, splitter = request.reader, EventSplitter()
+    waited = 0.0
     while not reader.done:
-        packet = await answer.exchange.read(request.patience(answer.backend.idle_timeout_s))
+        # A line is a sign of life (a comment too), a byte is not: one byte now and then could keep a request open for ever.
+        asked = time.monotonic()
+        packet = await answer.exchange.read(request.patience(answer.backend.idle_timeout_s - waited))
+        waited = 0.0 if b"\n" in packet or b"\r" in packet else waited + time.monotonic() - asked
         frames, problem = _frames(reader, splitter.feed(packet) if packet else splitter.finish())
         if frames:
             request.delivered_at = request.delivered_at or time.monotonic()
@@ -273,18 +261,18 @@ async def _settle(gateway: Gateway, request: OpenRequest, status: Status, *, htt
     return (await gateway.settling.settle(settlement)).stands
 
 
-async def _fail(gateway: Gateway, request: OpenRequest, reply: Reply, problem: Exception) -> None:
-    """The answer did not come to its end: the client's doing, a backend's, or ours."""
+async def _fail(gateway: Gateway, request: OpenRequest, reply: Reply, problem: Exception, *, secret: str) -> None:
+    """The answer did not come to its end: the client's doing, a backend's, or ours. `secret` must not get into the log."""
     if request.client_gone and not request.fenced:
         await _settle(gateway, request, Status.CANCELLED, http_status=499, error_code="client_disconnected")
         return
-    error = problem if isinstance(problem, ApiError) else _error_of(problem, request)
+    error = problem if isinstance(problem, ApiError) else _error_of(problem, request, secret)
     await _settle(gateway, request, Status.FAILED, http_status=error.status, error_code=error.code)
     await reply.fail(error)
 
 
-def _error_of(problem: Exception, request: OpenRequest) -> ApiError:
-    log.warning("inference %s failed at backend %s: %s", request.id, request.backend_id, problem)
+def _error_of(problem: Exception, request: OpenRequest, secret: str) -> ApiError:
+    log.warning("inference %s failed at backend %s: %s", request.id, request.backend_id, redacted(str(problem), secret))
     if request.fenced:
         return _lost()
     if isinstance(problem, TimedOut):

@@ -4,6 +4,7 @@ admission's to say, each time."""
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class Throttle:
     def wait_s(self, address: str) -> int:
         """0, or the seconds until this address may try another unknown key."""
         left = self._left(address)
-        return 0 if left >= 1 else max(1, round((1 - left) / GUESSES_PER_S))
+        return 0 if left >= 1 else math.ceil((1 - left) / GUESSES_PER_S)
 
     def wrong(self, address: str) -> None:
         self._buckets[address] = (self._left(address) - 1, time.monotonic())

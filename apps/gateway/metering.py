@@ -39,14 +39,16 @@ def prompt_upper_bound(*parts: bytes) -> int:
     return size // LEAST_BYTES_PER_TOKEN + attachments * TOKENS_PER_ATTACHMENT + 8
 
 
-def prompt_estimate(messages: bytes, tools: bytes = b"") -> int:
-    """Tokens of a prompt, as close as can be without its tokenizer. Parses the messages: not for the usual path."""
+def prompt_estimate(messages: bytes, extra_bytes: int = 0) -> int:
+    """Tokens of a prompt, as close as can be without its tokenizer. Parses the messages: not for the usual path.
+
+    `extra_bytes` of JSON besides the messages (tools, schemas) are in the prompt too."""
     texts: list[str] = []
     attachments = 0
     try:
         decoded = msgspec.json.decode(messages)
     except (msgspec.MsgspecError, ValueError, RecursionError):  # nested too deep, not UTF-8: a settlement must not fail over it
-        return (len(messages) + len(tools)) // USUAL_BYTES_PER_TOKEN
+        return (len(messages) + extra_bytes) // USUAL_BYTES_PER_TOKEN
     for message in decoded if isinstance(decoded, list) else [decoded]:
         attachments += _collect(message, texts, depth=0)
         texts.append("")
@@ -54,7 +56,7 @@ def prompt_estimate(messages: bytes, tools: bytes = b"") -> int:
     return (
         text_estimate(text)
         + TOKENS_PER_MESSAGE * texts.count("")
-        + len(tools) // USUAL_BYTES_PER_TOKEN
+        + extra_bytes // USUAL_BYTES_PER_TOKEN
         + attachments * TOKENS_PER_ATTACHMENT
     )
 

@@ -49,11 +49,11 @@ class Plan:
         return output_granted
 
 
-def plan(model: ModelEntry, rates: Rates, *, prompt_bound: int, choices: int, max_output: int | None) -> Plan:
-    """`prompt_bound` errs high and is cut to the model's context: an estimate never refuses a request, the backend's limit does.
+def plan(model: ModelEntry, rates: Rates, *, prompt_bound: int, prompts: int, choices: int, max_output: int | None) -> Plan:
+    """`prompt_bound` errs high and is cut to the model's context for each prompt: an estimate never refuses a request, the backend's limit does.
 
     `max_output` is the client's bound of tokens a choice, None if it set none; beyond what the model can write it is not held for."""
-    prompt_bound = min(prompt_bound, model.context_length)
+    prompt_bound = min(prompt_bound, prompts * model.context_length)
     most = min(model.max_output_length or model.context_length, model.context_length)
     if max_output is not None:
         wanted = least = min(max_output, most)

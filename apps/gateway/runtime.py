@@ -34,7 +34,7 @@ class Gateway:
         self.admission = Admission(lambda: self.lease.process_id, self._release)
         self.balancer = Balancer()
         self.http = HttpClient(guard=lambda ip: refuse_private_address(ip, settings.ALLOW_PRIVATE_BACKENDS))
-        self.housekeeping = Housekeeping()
+        self.housekeeping = Housekeeping(lambda: self.lease.process_id)
         self.started = False
 
     def _release(self, item: AdmissionRequest) -> None:

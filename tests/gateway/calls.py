@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import httpx
+from django.db import transaction
+
+from tests.gateway.customers import Customer, TestModel, new_customer, new_model
+from tests.gateway.waiting import wait_for
 
 MESSAGES = [{"role": "user", "content": "Hello"}]
 PATIENCE_S = 20.0
+# One for all, since making one is slow; no connection is kept, since a process that ended would break the next call.
+http = httpx.Client(
+    verify=False, trust_env=False, timeout=PATIENCE_S, limits=httpx.Limits(max_connections=None, max_keepalive_connections=0)
+)
 
 
 @dataclass
@@ -82,6 +93,42 @@ def ask(gateway: Any, key: str | None, model: str, *, headers: dict[str, str] | 
 
 def post(gateway: Any, key: str | None, body: bytes, *, headers: dict[str, str] | None = None) -> Answer:
     """One POST of any bytes."""
-    own = {"content-type": "application/json"} | ({"authorization": f"Bearer {key}"} if key is not None else {}) | (headers or {})
-    answer = httpx.post(f"{gateway.base_url}/chat/completions", content=body, headers=own, timeout=PATIENCE_S)
+    answer = http.post(f"{gateway.base_url}/chat/completions", content=body, headers=_headers(key) | (headers or {}))
     return Answer(answer.status_code, answer.headers, answer.content)
+
+
+def ask_together(gateways: list[Any], key: str, model: str, count: int, **fields: Any) -> list[Answer]:
+    """`count` requests at the same time, dealt out over the processes."""
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(lambda number: ask(gateways[number % len(gateways)], key, model, **fields), range(count)))
+
+
+@contextmanager
+def open_stream(gateway: Any, key: str, model: str, **fields: Any) -> Iterator[httpx.Response]:
+    """A stream that has begun; leaving the block disconnects."""
+    body = {"model": model, "messages": MESSAGES, "stream": True, **fields}
+    with http.stream("POST", f"{gateway.base_url}/chat/completions", json=body, headers=_headers(key)) as answer:
+        yield answer
+
+
+def _headers(key: str | None) -> dict[str, str]:
+    return {"content-type": "application/json"} | ({"authorization": f"Bearer {key}"} if key is not None else {})
+
+
+def offer(gateways: Any, *backends: str, **fields: Any) -> TestModel:
+    """`new_model`, when all of these processes (or this one) know it with its backends."""
+    with transaction.atomic():  # seen whole or not at all
+        model = new_model(*backends, **fields)
+    for gateway in gateways if isinstance(gateways, list) else [gateways]:
+        wait_until_known(gateway, model)
+    return model
+
+
+def wait_until_known(gateway: Any, model: TestModel) -> None:
+    """Who has no credit is refused once the model is known (unless it is free of charge), and uses up nothing by asking."""
+    wait_for(lambda: ask(gateway, _beggar().key, model.name).status == 402, 5, f"{model.name} in the catalogue of port {gateway.port}")
+
+
+@cache
+def _beggar() -> Customer:
+    return new_customer("0")

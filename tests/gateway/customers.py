@@ -61,7 +61,7 @@ class Customer:
 
     def postings(self, pool: CreditPool) -> list[int]:
         """What was booked into (+) and out of (−) a pool, in order."""
-        return list(Posting.objects.filter(pool=pool).order_by("id").values_list("amount", flat=True))
+        return list(Posting.objects.filter(pool=pool).order_by("transaction__created_at", "id").values_list("amount", flat=True))
 
     def grant(self, usd: str, kind: PoolKind = PoolKind.PURCHASED, expires_at: datetime | None = None) -> CreditPool:
         """More credit, in a pool of its own."""

@@ -34,6 +34,7 @@ from tests.gateway.database import (
 )  # fmt: skip
 
 WINDOW_S = 61
+FORGOTTEN = timedelta(hours=2)
 
 
 @dataclass
@@ -94,6 +95,7 @@ class Hold:
     second: int
     reserved: int
     checkpoint: Checkpoint
+    admitted_at: datetime
 
     @property
     def amount(self) -> int:
@@ -192,7 +194,7 @@ class Model:
             window.tokens[window.newest] += reserved
             self.windows[key.id] = window
         second = window.newest if window else 0
-        self.holds[r.id] = Hold(r.id, r.account, r.key, process, parts, second, reserved, Checkpoint(r.id, 0))
+        self.holds[r.id] = Hold(r.id, r.account, r.key, process, parts, second, reserved, Checkpoint(r.id, 0), self.now)
         return ADMITTED, granted
 
     def _affordable(self, r: Request) -> int:
@@ -226,7 +228,7 @@ class Model:
             return SETTLED
         if e.id in self.log or e.status == Status.LOST:
             return SETTLED_BEFORE
-        self.holds[e.id] = Hold(e.id, e.account, None, 0, self.take(e.account, e.cost), 0, 0, Checkpoint(e.id, 0))
+        self.holds[e.id] = Hold(e.id, e.account, None, 0, self.take(e.account, e.cost), 0, 0, Checkpoint(e.id, 0), self.now)
         return CHARGED_DIRECTLY
 
     def _end(self, e: Ending) -> int:
@@ -260,7 +262,7 @@ class Model:
             return 0
         for process in self.processes.values():
             process.fenced = process.fenced or process.lease_until < self.now
-        lost = [h for h in self.holds.values() if self.processes[h.process].fenced]
+        lost = [h for h in self.holds.values() if self.processes[h.process].fenced or h.admitted_at < self.now - FORGOTTEN]
         self.settle(
             [
                 Ending(

@@ -29,8 +29,8 @@ pytest_plugins = ["tests.gateway.fixtures"]
 EXAMPLES = os.environ.get("LEDGER_EXAMPLES")
 
 MOMENTS = [utc(2028, 2, 28, 23, 59, 50), utc(2027, 3, 28, 0, 59, 58), utc(2026, 12, 31, 23, 59, 59), utc(2026, 10, 25, 0, 59, 30)]
-STEPS_S = [0.3, 1, 1, 7, 16, 30, 60, 61, 3700, 86_400, -2, -30, -7300]
-EXPIRIES = st.none() | st.sampled_from([timedelta(seconds=5), timedelta(seconds=40), timedelta(days=1)])
+STEPS_S = [0.3, 1, 1, 7, 14, 16, 30, 60, 61, 3700, -2, -30, -7300]
+EXPIRIES = st.sampled_from([None, None, timedelta(seconds=5), timedelta(seconds=40), timedelta(days=1)])
 LIMITS = st.tuples(st.sampled_from([None, 1, 3]), st.sampled_from([None, 50, 200]), st.sampled_from([None, 1, 2]))
 PICK = st.integers(0, 1000)
 # (whose, base_pico, output_pico, output_wanted, must have it all, tokens)
@@ -80,6 +80,7 @@ class Ledger(RuleBasedStateMachine):
     def begin(self, start: Any, zone: str, limits: Any) -> None:
         self.model = Model(start)
         self.seen: list[Request] = []
+        self.revoked: list[tuple[int, int | None]] = []
         self.database.connection.execute("SELECT set_config('TimeZone', %s, false)", (zone,))
         self.database.set_server_start(self.model.started)
         self.set_clock()
@@ -115,9 +116,10 @@ class Ledger(RuleBasedStateMachine):
         return process
 
     def whose(self, pick: int) -> tuple[int, int | None]:
-        """An account with one of its keys, with none (the Playground), or with somebody else's."""
-        pairs = [(self.model.keys[k].account, k) for k in self.keys]
-        return [*pairs, *pairs, *pairs, *((a, None) for a in self.accounts), (self.accounts[1], self.keys[0])][pick % (len(pairs) * 3 + 3)]
+        """An account with one of its keys; seldom with none (the Playground), with somebody else's or with one that was revoked."""
+        own: list[tuple[int, int | None]] = [(self.model.keys[k].account, k) for k in self.keys]
+        odd = [*((account, None) for account in self.accounts), (self.accounts[1], self.keys[0]), *self.revoked]
+        return odd[pick % len(odd)] if pick % 5 == 0 else own[pick % len(own)]
 
     # --- Traffic
 
@@ -173,12 +175,32 @@ class Ledger(RuleBasedStateMachine):
     def reap(self) -> None:
         assert self.database.reap() == self.model.reap(LEASE_S)
 
+    @rule(process=PICK, drawn=REQUESTS, comparison=st.sampled_from(["half", "equal"]))
+    def crash(self, process: int, drawn: Any, comparison: str) -> None:
+        """A process dies with open requests and the other lives on; the reaper looks a moment before the lease is out, and after."""
+        self.admit(process, drawn, None)
+        opened = [h for h in self.model.holds.values() if h.process == self.processes[process % 2]]
+        checkpoints = [Checkpoint(h.id, cost_of(comparison, h.amount), 3, 4) for h in opened]
+        self.database.renew(self.processes[process % 2], *checkpoints)
+        self.model.renew(self.processes[process % 2], checkpoints, LEASE_S)
+        self.pass_time(14)
+        self.renew(process + 1, [])
+        self.reap()
+        self.pass_time(1.5)
+        self.reap()
+
     # --- Time and people
 
     @rule(step=st.sampled_from(STEPS_S))
     def pass_time(self, step: float) -> None:
         self.model.now += timedelta(seconds=step)
         self.set_clock()
+
+    @rule(process=PICK)
+    def two_hours_pass(self, process: int) -> None:
+        self.pass_time(7_201)
+        self.renew(process, [])
+        self.reap()
 
     @rule()
     def restart_the_server(self) -> None:
@@ -211,10 +233,10 @@ class Ledger(RuleBasedStateMachine):
         old = self.model.keys[self.keys[key % 3]]
         old.revoked = True
         self.database.run("UPDATE api_keys_apikey SET revoked_at = clock_timestamp() WHERE id = %s", (old.id,))
-        if key % 2:
-            self.keys[key % 3] = self.add_key(old.account, old.rpm, old.tpm, old.max_concurrent)
+        self.revoked.append((old.account, old.id))
+        self.keys[key % 3] = self.add_key(old.account, old.rpm, old.tpm, old.max_concurrent)
 
-    @rule(account=PICK, suspended=st.booleans())
+    @rule(account=PICK, suspended=st.sampled_from([False, False, True]))
     def suspend(self, account: int, suspended: bool) -> None:
         self.model.suspended[self.accounts[account % 2]] = suspended
         self.database.run("UPDATE accounts_account SET status = %s WHERE id = %s", (2 if suspended else 1, self.accounts[account % 2]))
@@ -225,6 +247,7 @@ class Ledger(RuleBasedStateMachine):
         self.database.run("DELETE FROM api_keys_limiter WHERE key_id = ANY (%s)", (list(self.model.keys),))
         self.model.windows.clear()
         self.pass_time(61)
+        self.admit(0, [(1 + n, 1, 0, 0, False, 10) for n in range(3)], None)
 
     # --- The comparison
 
@@ -265,7 +288,7 @@ def test_every_history_of_the_ledger_goes_as_the_model_says(money: Database) -> 
     run_state_machine_as_test(
         Ledger,
         settings=settings(
-            max_examples=int(EXAMPLES or 60),
+            max_examples=int(EXAMPLES or 100),
             stateful_step_count=40,
             deadline=None,
             derandomize=EXAMPLES is None,

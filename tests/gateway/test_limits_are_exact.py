@@ -58,6 +58,14 @@ def test_a_refused_request_uses_up_nothing(money: Database, processes: tuple[int
     assert money.pools(account) == [(10, 0)]
 
 
+def test_a_request_refused_beside_an_admitted_one_uses_up_nothing(money: Database, processes: tuple[int, int]) -> None:
+    account = money.account(10)
+    key = money.key(account, rpm=5, tpm=100, max_concurrent=5)
+    batch = [costing(account, nano, key, tpm_tokens=7) for nano in (8, 8, 2)]
+    assert [d.code for d in money.admit(processes[0], *batch)] == [ADMITTED, CREDIT, ADMITTED]
+    assert (money.limiter(key).requests_in_window, money.limiter(key).tokens_in_window, money.limiter(key).open) == (2, 14, 2)
+
+
 def test_the_estimate_is_reserved_at_admission_and_corrected_at_settlement(money: Database, processes: tuple[int, int]) -> None:
     account = money.account(10)
     key = money.key(account, tpm=100)

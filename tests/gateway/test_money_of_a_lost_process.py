@@ -121,6 +121,18 @@ def test_a_hold_that_was_open_for_months_while_everything_was_off_is_resolved_to
     assert money.inference(request).total_ms == 2**31 - 1
 
 
+def test_a_hold_older_than_any_request_is_resolved_though_its_process_lives(money: Database, process: int) -> None:
+    account = money.account(500)
+    forgotten = opened(money, process, account)
+    money.set_clock(NOW + timedelta(hours=2))
+    money.renew(process)
+    young = opened(money, process, account)
+    assert money.reap() == 0
+    money.set_clock(NOW + timedelta(hours=2) + MOMENT)
+    assert money.reap() == 1
+    assert (money.inference(forgotten).status, money.holds(account).keys()) == (Status.LOST, {young})
+
+
 def test_at_most_as_many_are_reaped_at_once_as_asked_for(money: Database, process: int) -> None:
     account = money.account(500)
     for _ in range(5):

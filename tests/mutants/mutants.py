@@ -29,6 +29,18 @@ SLIDE = "tests/gateway/test_limits_slide.py::"
 EDITED = "tests/gateway/test_limits_of_an_edited_key.py::"
 PRICES = "tests/billing/test_ledger_document.py::"
 MONTHS = "tests/usage/test_partitions_of_the_log.py::"
+BATCHES = "tests/core/test_batching.py::"
+BALANCER = "tests/gateway/test_balancer.py::"
+THROTTLE = "tests/gateway/test_keyring_throttle.py::"
+KEYS = "tests/gateway/test_keys_over_http.py::"
+BACKENDS = "tests/gateway/test_backends_over_http.py::"
+FAULTS = "tests/gateway/test_faults_over_http.py::"
+HEADERS = "tests/gateway/test_headers_over_http.py::"
+
+BATCHING_PY = "apps/core/batching.py"
+BALANCER_PY = "apps/gateway/balancer.py"
+CALL_PY = "apps/gateway/backend_call.py"
+CLIENT_PY = "apps/gateway/http_client.py"
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,7 @@ MUTANTS = [
     # --- Credit (acceptance 1, 8, 12, 13)
     Mutant(
         "no-credit-check", "a request is admitted only if its account's credit covers it",
-        (SPENT + "test_of_many_requests_on_a_balance_for_ten_exactly_ten_are_admitted", MACHINE),
+        (SPENT + "test_of_many_requests_on_a_balance_for_ten_exactly_ten_are_admitted",),
         ADMIT, "IF output_granted < r.output_least THEN", "IF false THEN",
     ),
     Mutant(
@@ -68,13 +80,8 @@ MUTANTS = [
         ADMIT, "    PERFORM 1 FROM accounts_account a WHERE a.id = ANY (accounts) ORDER BY a.id FOR NO KEY UPDATE;\n", "    NULL;\n",
     ),
     Mutant(
-        "state-read-before-the-lock", "the state is read after the lock, in a statement of its own",
-        (CROWD + "test_of_200_parallel_requests_on_a_balance_for_10_exactly_10_are_admitted",),
-        CREDIT, "LANGUAGE sql STABLE", "LANGUAGE sql STABLE SET default_transaction_isolation = 'repeatable read'",
-    ),
-    Mutant(
         "hold-rounded-down", "a hold is rounded up to the next nano-dollar",
-        (SPENT + "test_a_hold_is_the_exact_price_rounded_up_once", MACHINE),
+        (SPENT + "test_a_hold_is_the_exact_price_rounded_up_once",),
         ADMIT, "need := (r.base_pico + r.output_pico * output_granted + 999) / 1000;", "need := (r.base_pico + r.output_pico * output_granted) / 1000;",
     ),
     Mutant(
@@ -84,12 +91,13 @@ MUTANTS = [
     ),
     Mutant(
         "held-credit-is-free", "what open requests hold is not free for others",
-        (SPENT + "test_a_cost_above_the_hold_takes_free_credit_and_the_rest_is_written_off", MACHINE),
-        CREDIT, "p.remaining > p.held AND", "p.remaining > 0 AND",
+        (SPENT + "test_a_cost_above_the_hold_takes_free_credit_and_the_rest_is_written_off",),
+        CREDIT, "(sum(p.remaining - p.held) OVER burn_order)::bigint - (p.remaining - p.held),\n    (sum(p.remaining - p.held) OVER burn_order)::bigint\n",
+        "(sum(p.remaining) OVER burn_order)::bigint - p.remaining,\n    (sum(p.remaining) OVER burn_order)::bigint\n",
     ),
     Mutant(
         "expired-credit-burns", "expired credit pays for nothing new",
-        (BURN + "test_credit_expires_at_its_moment_by_the_clock_of_the_database_whatever_the_zone", BURN + "test_a_hold_that_grows_takes_no_expired_credit", MACHINE),
+        (BURN + "test_credit_expires_at_its_moment_by_the_clock_of_the_database_whatever_the_zone", BURN + "test_a_hold_that_grows_takes_no_expired_credit",),
         CREDIT, " AND (p.expires_at IS NULL OR p.expires_at > at)", "",
     ),
     Mutant(
@@ -99,7 +107,7 @@ MUTANTS = [
     ),
     Mutant(
         "no-burn-priority", "trial credit burns before purchased credit",
-        (BURN + "test_trial_credit_burns_before_promotions_and_those_before_purchased_credit", MACHINE),
+        (BURN + "test_trial_credit_burns_before_promotions_and_those_before_purchased_credit",),
         CREDIT, "ORDER BY p.kind, p.expires_at NULLS LAST, p.created_at, p.id", "ORDER BY p.expires_at NULLS LAST, p.created_at, p.id",
     ),
     Mutant(
@@ -176,7 +184,7 @@ MUTANTS = [
     # --- Leases (acceptance 2, 3, 19)
     Mutant(
         "fenced-process-admits", "a fenced process admits nothing",
-        (LOST + "test_a_process_that_wakes_up_after_its_lease_finds_itself_fenced_off", MACHINE),
+        (LOST + "test_a_process_that_wakes_up_after_its_lease_finds_itself_fenced_off",),
         ADMIT, "IF is_fenced IS NOT FALSE THEN code := 9;", "IF is_fenced IS NULL THEN code := 9;",
     ),
     Mutant(
@@ -186,12 +194,12 @@ MUTANTS = [
     ),
     Mutant(
         "fenced-process-renews", "a fenced process cannot renew its lease",
-        (LOST + "test_a_process_that_wakes_up_after_its_lease_finds_itself_fenced_off", MACHINE),
+        (LOST + "test_a_process_that_wakes_up_after_its_lease_finds_itself_fenced_off",),
         LEASE, "WHERE p.id = process AND NOT p.fenced;", "WHERE p.id = process;",
     ),
     Mutant(
         "reaped-before-the-lease-ends", "a process that renews in time loses nothing",
-        (LOST + "test_a_process_that_renewed_in_time_loses_nothing", MACHINE),
+        (LOST + "test_a_process_that_renewed_in_time_loses_nothing",),
         LEASE, "WHERE NOT p.fenced AND p.lease_until < clock_timestamp();", "WHERE NOT p.fenced AND p.lease_until < clock_timestamp() + interval '2 seconds';",
     ),
     Mutant(
@@ -213,7 +221,12 @@ MUTANTS = [
     Mutant(
         "nobody-is-reaped", "the holds of a lost process are resolved",
         (LOST + "test_open_requests_end_at_their_last_checkpoint", MACHINE),
-        LEASE, "WHERE p.fenced IS NOT FALSE LIMIT most", "WHERE p.fenced AND false LIMIT most",
+        LEASE, "WHERE p.fenced IS NOT FALSE OR", "WHERE false OR",
+    ),
+    Mutant(
+        "forgotten-holds-stay", "a hold that its living process forgot is resolved in the end",
+        (LOST + "test_a_hold_older_than_any_request_is_resolved_though_its_process_lives", MACHINE),
+        LEASE, " OR x.admitted_at < clock_timestamp() - interval '2 hours' LIMIT", " LIMIT",
     ),
     Mutant(
         "old-holds-overflow", "a hold of any age can be reaped",
@@ -263,7 +276,7 @@ MUTANTS = [
     ),
     Mutant(
         "correction-in-a-foreign-second", "a late correction does not touch the second that has taken over its slot",
-        (SLIDE + "test_a_correction_that_comes_after_its_second_has_left_the_window_changes_nothing", MACHINE),
+        (SLIDE + "test_a_correction_that_comes_after_its_second_has_left_the_window_changes_nothing",),
         LIMITER, "IF admitted_seconds[i] BETWEEN l.second - 60 AND l.second THEN", "IF true THEN",
     ),
     Mutant(
@@ -278,12 +291,12 @@ MUTANTS = [
     ),
     Mutant(
         "slots-forgotten-in-a-crash", "slots are counted from the holds when the counters are lost",
-        (EXACT + "test_slots_are_counted_again_from_the_holds_when_a_crash_emptied_the_counters", MACHINE),
+        (EXACT + "test_slots_are_counted_again_from_the_holds_when_a_crash_emptied_the_counters",),
         ADMIT, "(SELECT count(*) FROM gateway_hold x WHERE x.key_id = key))::api_keys_limiter;", "0)::api_keys_limiter;",
     ),
     Mutant(
         "refusal-counts", "a refused request uses up nothing",
-        (EXACT + "test_a_refused_request_uses_up_nothing", MACHINE),
+        (EXACT + "test_a_request_refused_beside_an_admitted_one_uses_up_nothing",),
         ADMIT, "code := 7; output_granted := greatest(output_granted, 0);",
         "code := 7; output_granted := greatest(output_granted, 0); IF key IS NOT NULL THEN l := limiter_admit(l, reserve); limiter_changed := true; END IF;",
     ),
@@ -295,7 +308,7 @@ MUTANTS = [
     ),
     Mutant(
         "clock-stepped-back", "a clock that was set back does not shut a key out until it has caught up",
-        (SLIDE + "test_a_large_step_of_the_clock_starts_the_window_afresh", MACHINE),
+        (SLIDE + "test_a_large_step_of_the_clock_starts_the_window_afresh",),
         LIMITER, "IF abs(now_second - l.second) > 60 THEN", "IF now_second - l.second > 60 THEN",
     ),
     Mutant(
@@ -310,7 +323,7 @@ MUTANTS = [
     ),
     Mutant(
         "expired-key-works", "an expired key is refused from its moment on",
-        (EDITED + "test_a_key_expires_at_its_moment_by_the_clock_of_the_database", MACHINE),
+        (EDITED + "test_a_key_expires_at_its_moment_by_the_clock_of_the_database",),
         ADMIT, "    ELSIF r.expires_at <= at THEN code := 2;\n", "",
     ),
     Mutant(
@@ -364,6 +377,77 @@ MUTANTS = [
         "early-rows-stay-behind", "rows that were written before their month's partition was made move into it",
         (MONTHS + "test_rows_that_came_before_their_partition_move_into_it",),
         PARTITIONS, "      EXECUTE format('WITH moved AS (DELETE FROM usage_inference_other WHERE id >= %L AND id < %L RETURNING *) INSERT INTO %I SELECT * FROM moved',\n        first_id, next_id, partition_name);\n", "",
+    ),
+    # --- Batches, keys and backends (acceptance 17, 19, 31–33, 37, 39, 43, 44)
+    Mutant(
+        "granted-to-nobody", "what a caller who left was granted is given back",
+        (BATCHES + "TestACallerWhoLeaves::test_gives_back_what_was_under_way", BATCHES + "test_every_item_gets_its_own_result_in_order_whatever_happens_to_the_others"),
+        BATCHING_PY, "            elif self._orphaned is not None:\n                self._orphaned(item, result)", "",
+    ),
+    Mutant(
+        "granted-between-result-and-wake-up", "a caller who leaves between its result and its wake-up gives it back",
+        (BATCHES + "TestACallerWhoLeaves::test_gives_back_a_result_that_came_before_it_woke_up_exactly_once",),
+        BATCHING_PY, "                self._orphaned(item, future.result())", "                pass",
+    ),
+    Mutant(
+        "one-bad-item-fails-all", "when a batch is refused its items are tried one by one",
+        (BATCHES + "test_one_bad_item_never_fails_its_batch",),
+        BATCHING_PY, "                for entry in batch:\n                    await self._try([entry])\n                return", "                for _, future in batch:\n                    _refuse(future, error)\n                return",
+    ),
+    Mutant(
+        "answered-items-go-again", "of a batch that broke in the middle only the rest is tried again",
+        (BATCHES + "TestWhileTheOtherSideIsAway::test_a_part_that_was_answered_before_the_break_is_not_tried_again",),
+        BATCHING_PY, "if not entry[1].done():", "if not entry[1].cancelled():",
+    ),
+    Mutant(
+        "guesses-are-free", "wrong keys are throttled by address",
+        (THROTTLE + "test_ten_thousand_wrong_keys_are_refused_and_soon_throttled_while_good_keys_work", KEYS + "test_wrong_keys_are_throttled_by_address_and_a_good_key_from_there_goes_on"),
+        "apps/gateway/keyring.py", "self._throttle.wrong(address)", "pass",
+    ),
+    Mutant(
+        "last-backend-is-ejected", "the last backend of a model stays in rotation however often it fails",
+        (BALANCER + "TestABackendThatAnswersWithErrors::test_stays_when_it_is_the_last_one", BACKENDS + "test_the_last_backend_stays_however_often_it_fails"),
+        BALANCER_PY, "state.errors_in_row >= ERRORS_TO_EJECT and not last", "state.errors_in_row >= ERRORS_TO_EJECT",
+    ),
+    Mutant(
+        "poison-counts", "a request that fails on two backends counts against neither",
+        (BACKENDS + "test_requests_that_fail_everywhere_take_no_backend_out",),
+        CALL_PY, "    if len(failed) == 1:\n        balancer.failed(failed[0], model.backends)", "    for each in failed:\n        balancer.failed(each, model.backends)",
+    ),
+    Mutant(
+        "no-second-try", "a backend that fails before the first byte costs nobody an answer",
+        (BACKENDS + "test_one_failing_backend_costs_nobody_an_answer",),
+        CALL_PY, "MAX_TRIES = 2", "MAX_TRIES = 1",
+    ),
+    Mutant(
+        "private-addresses", "a private address is refused when it is connected to",
+        (BACKENDS + "test_a_private_address_is_refused_when_it_is_connected_to",),
+        CLIENT_PY, "                        self.guard(ip)\n", "",
+    ),
+    Mutant(
+        "somebody-elses-answer", "an answer that nobody asked for is never given to the next customer",
+        (FAULTS + "test_an_answer_that_nobody_asked_for_is_never_given_to_the_next_customer",),
+        CLIENT_PY, "    def on_body(self, data: bytes) -> None:\n        if self._complete:\n            return\n", "    def on_body(self, data: bytes) -> None:\n",
+    ),
+    Mutant(
+        "drips-for-ever", "a backend that sends bytes and never ends a line is given up",
+        (FAULTS + "test_a_backend_that_drips_bytes_without_ever_ending_a_line_is_given_up",),
+        "apps/gateway/inference.py", 'waited = 0.0 if b"\\n" in packet or b"\\r" in packet else', "waited = 0.0 if packet else",
+    ),
+    Mutant(
+        "keys-in-the-log", "keys that a backend echoes do not get into the log",
+        (KEYS + "test_no_key_is_in_a_log_an_answer_or_the_database",),
+        "apps/gateway/redaction.py", 'return _KEYS.sub("[key]", text.replace(secret, "[key]") if secret else text)', "return text",
+    ),
+    Mutant(
+        "backend-texts-as-they-are", "a text that gives a backend's address or credentials away does not reach a client",
+        (BACKENDS + "test_a_text_that_gives_something_away_is_replaced",),
+        CALL_PY, "    if _UNSAFE.search(text) or", "    if",
+    ),
+    Mutant(
+        "wrong-limit-in-the-headers", "a refusal's headers are about the limit that refused",
+        (HEADERS + "TestARefusalForALimit::test_of_tokens_is_about_tokens",),
+        "apps/gateway/admission.py", "    if decision.rpm is not None and decision.code != TOKENS:", "    if decision.rpm is not None:",
     ),
 ]  # fmt: skip
 

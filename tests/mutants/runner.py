@@ -18,6 +18,7 @@ from tests.mutants.mutants import MUTANTS, Mutant
 from tests.mutants.overlay import ROOT, VARIABLE
 
 TIMEOUT_S = 100
+OPTIONS = ["-q", "-p", "tests.mutants.overlay", "-p", "no:xdist", "-p", "no:cacheprovider", "--tb=short", "-rfE"]
 # Worker numbers that pytest-xdist never gives: each mutant has databases of its own.
 FIRST_WORKER = 1000
 # What this process has in its environment and a fresh pytest must not find.
@@ -57,8 +58,7 @@ def run(mutant: Mutant) -> Result:
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent / "site")]),
         "PYTHONPYCACHEPREFIX": str(servers.session().data_dir / "pycache"),
     }
-    options = "-q -p tests.mutants.overlay -p no:xdist -p no:cacheprovider --tb=short -rfE".split()
-    command = [sys.executable, "-m", "pytest", *options, *mutant.tests]
+    command = [sys.executable, "-m", "pytest", *OPTIONS, *mutant.tests]
     done = subprocess.run(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT_S, check=False
     )

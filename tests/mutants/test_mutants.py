@@ -1,4 +1,7 @@
-"""Every guard of money and limits is watched: with the guard off, each of its tests fails."""
+"""Every guard of money and limits is watched: with the guard off, each of its tests fails.
+
+Three minutes on two cores: `-m "not slow_mutants"` leaves them out.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from tests.mutants.mutants import MUTANTS, Mutant
 from tests.mutants.runner import run
 
 
+@pytest.mark.slow_mutants
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_guard_that_is_switched_off_is_noticed(mutant: Mutant) -> None:
     result = run(mutant)

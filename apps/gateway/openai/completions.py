@@ -1,0 +1,173 @@
+"""`POST /v1/completions`: a prompt is a string, a list of strings, token ids, or a list of lists of token ids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+
+from apps.catalog.snapshot import BackendEntry, ModelEntry
+from apps.gateway import metering
+from apps.gateway.answers import AnswerReader, View
+from apps.gateway.openai.fields import (
+    MAX_CHOICES,
+    Choices,
+    LogitBias,
+    ModelId,
+    Penalty,
+    Probability,
+    Seed,
+    Stop,
+    StreamOptions,
+    Temperature,
+    Tokens,
+    ask_for_usage,
+    check_stream_options,
+    decode_fields,
+    parse,
+    parse_part,
+    refuse,
+    set_bound,
+)
+from apps.usage.models import Dialect
+
+MAX_PROMPTS = 128
+Ids = list[Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]]
+
+
+class CompletionRequest(msgspec.Struct):
+    """Names and ranges are OpenAI's (API reference, "Create completion")."""
+
+    model: ModelId
+    prompt: msgspec.Raw
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: Tokens | None = None
+    n: Choices | None = None
+    best_of: Choices | None = None
+    echo: bool | None = None
+    suffix: str | None = None
+    temperature: Temperature | None = None
+    top_p: Probability | None = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    stop: Stop | None = None
+    seed: Seed | None = None
+    logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
+    logit_bias: LogitBias | None = None
+    user: str | None = None
+
+
+_decoder = msgspec.json.Decoder(CompletionRequest)
+_decode_text = msgspec.json.Decoder(str)
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw])
+_decode_texts = msgspec.json.Decoder(list[str])
+_decode_ids = msgspec.json.Decoder(Ids)
+_decode_id_lists = msgspec.json.Decoder(list[Ids])
+
+
+@dataclass(slots=True)
+class TextRequest:
+    """A parsed request, as apps/gateway/endpoint.py wants it. `token_ids` counts ids the prompt is given in; `texts` its strings."""
+
+    body: bytes
+    request: CompletionRequest
+    texts: list[str]
+    token_ids: int
+    prompts: int
+
+    @property
+    def model_id(self) -> str:
+        return self.request.model
+
+    @property
+    def streamed(self) -> bool:
+        return bool(self.request.stream)
+
+    @property
+    def choices(self) -> int:
+        """`best_of` generates that many and shows `n` of them; what was generated is what is paid."""
+        return self.prompts * max(self.request.n or 1, self.request.best_of or 1)
+
+    @property
+    def max_output(self) -> int | None:
+        return self.request.max_tokens
+
+    def prompt_bound(self) -> int:
+        return self.token_ids + (metering.prompt_upper_bound(self.request.prompt) if self.texts else 8)
+
+    def prompt_estimate(self) -> int:
+        return self.token_ids + sum(map(metering.text_estimate, self.texts))
+
+    def check(self, model: ModelEntry) -> None:
+        """Every model that chats also completes; what it makes of a suffix is its own business."""
+
+    def for_backend(self, model: ModelEntry, backend: BackendEntry, max_output: int | None) -> bytes:
+        fields: dict[str, Any] = decode_fields(self.body)
+        fields["model"] = backend.upstream_model
+        fields.pop("preset", None)
+        ask_for_usage(fields, self.request.stream)
+        set_bound(fields, max_output)
+        return msgspec.json.encode(fields)
+
+    def reader(self, model: ModelEntry, backend: BackendEntry) -> AnswerReader:
+        options = self.request.stream_options
+        return AnswerReader(
+            View(
+                upstream_model=backend.upstream_model,
+                public_model=model.public_id,
+                show_usage=not self.request.stream or bool(options and options.include_usage),
+            ),
+            context_length=model.context_length,
+            prompts=self.prompts,
+            choices=self.choices,
+        )
+
+
+class Completions:
+    dialect = Dialect.COMPLETIONS
+    backend_path = "/completions"
+
+    def parse(self, body: bytes) -> TextRequest:
+        """Raises BadRequest that names the field."""
+        request = parse(_decoder, body)
+        check_stream_options(request.stream, request.stream_options)
+        if request.best_of is not None and request.best_of < (request.n or 1):
+            raise refuse("best_of", "must not be less than 'n'")
+        if request.best_of is not None and request.best_of > (request.n or 1) and request.stream:
+            raise refuse("best_of", "cannot be streamed when it is more than 'n'")
+        texts, token_ids, prompts = _prompt(request.prompt)
+        parsed = TextRequest(body, request, texts, token_ids, prompts)
+        if parsed.choices > MAX_CHOICES:
+            raise refuse("n", f"prompts × n (or best_of) is {parsed.choices}; at most {MAX_CHOICES} answers at a time")
+        return parsed
+
+
+def _prompt(raw: msgspec.Raw) -> tuple[list[str], int, int]:
+    """(its strings, the number of its token ids, how many prompts). Raises BadRequest."""
+    first = bytes(raw)[:1]
+    if first == b'"':
+        return [parse_part(_decode_text, raw, "prompt")], 0, 1
+    if first != b"[":
+        raise refuse("prompt", "expected a string, a list of strings, a list of token ids, or a list of those")
+    parts = parse_part(_decode_list, raw, "prompt")
+    if not parts:
+        raise refuse("prompt", "at least one prompt is required")
+    kind = bytes(parts[0])[:1]
+    if kind == b'"':
+        texts = parse_part(_decode_texts, raw, "prompt")
+        result = texts, 0, len(texts)
+    elif kind == b"[":
+        lists = parse_part(_decode_id_lists, raw, "prompt")
+        if not all(lists):
+            raise refuse(f"prompt[{lists.index([])}]", "at least one token id is required")
+        result = [], sum(map(len, lists)), len(lists)
+    else:
+        result = [], len(parse_part(_decode_ids, raw, "prompt")), 1
+    if result[2] > MAX_PROMPTS:
+        raise refuse("prompt", f"at most {MAX_PROMPTS} prompts at a time")
+    return result
+
+
+completions = Completions()

