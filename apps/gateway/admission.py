@@ -102,10 +102,14 @@ class Admission:
         try:
             return await self._decide(items)
         except OutcomeUnknown:
-            # Their callers are told no, so whatever was granted goes back; releasing what is not there does nothing.
-            for item in items:
-                self._release(item)
-            raise
+            # The connection may have been dead for long, so once more; the same ids are not admitted twice.
+            try:
+                return await self._decide(items)
+            except LinkUnavailable:
+                # Their callers are told no, so whatever was granted goes back; releasing what is not there does nothing.
+                for item in items:
+                    self._release(item)
+                raise
 
     async def _decide(self, items: list[AdmissionRequest]) -> list[Decision | None]:
         rows = await self._link.batch(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
@@ -260,7 +261,7 @@ class HttpClient:
     """Opens connections and keeps idle ones. `guard` sees every IP address before it is connected to."""
 
     guard: AddressGuard
-    _idle: dict[Address, list[Exchange]] = field(default_factory=dict)
+    _idle: dict[Address, deque[Exchange]] = field(default_factory=dict)  # the longest idle first
     _tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
 
     async def post(
@@ -301,9 +302,16 @@ class HttpClient:
         exchange.discard_rest()
         if exchange.complete and exchange.reusable and not exchange.closed:
             exchange.park()
-            self._idle.setdefault(address, []).append(exchange)
+            idle = self._idle.setdefault(address, deque())
+            idle.append(exchange)
+            while idle and not self._fresh(idle[0]):  # the latest is used first: those of an earlier rush would stay for ever
+                idle.popleft().abort()
         else:
             exchange.abort()
+
+    @staticmethod
+    def _fresh(exchange: Exchange) -> bool:
+        return not exchange.closed and time.monotonic() - exchange.parked_at < KEEP_IDLE_S
 
     def close(self) -> None:
         for exchanges in self._idle.values():
@@ -315,7 +323,7 @@ class HttpClient:
         exchanges = self._idle.get(address)
         while exchanges:
             exchange = exchanges.pop()
-            if not exchange.closed and time.monotonic() - exchange.parked_at < KEEP_IDLE_S:
+            if self._fresh(exchange):
                 return exchange
             exchange.abort()
         return None

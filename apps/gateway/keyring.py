@@ -4,6 +4,7 @@ admission's to say, each time."""
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import math
 import time
 from collections import OrderedDict
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from apps.api_keys import minting
 from apps.core.batching import Batcher
 from apps.core.batching import Unavailable as LinkUnavailable
-from apps.gateway.database import Link
+from apps.gateway.database import Link, OutcomeUnknown
 from apps.gateway.errors import RateLimited, Unauthorized, Unavailable
 
 REMEMBERED = 100_000
@@ -41,18 +42,30 @@ class Throttle:
 
     def wait_s(self, address: str) -> int:
         """0, or the seconds until this address may try another unknown key."""
-        left = self._left(address)
+        left = self._left(_household(address))
         return 0 if left >= 1 else math.ceil((1 - left) / GUESSES_PER_S)
 
     def wrong(self, address: str) -> None:
-        self._buckets[address] = (self._left(address) - 1, time.monotonic())
-        self._buckets.move_to_end(address)
+        household = _household(address)
+        self._buckets[household] = (self._left(household) - 1, time.monotonic())
+        self._buckets.move_to_end(household)
         while len(self._buckets) > MAX_ADDRESSES:
             self._buckets.popitem(last=False)
 
-    def _left(self, address: str) -> float:
-        left, since = self._buckets.get(address, (GUESSES, 0.0))
+    def _left(self, household: str) -> float:
+        left, since = self._buckets.get(household, (GUESSES, 0.0))
         return min(GUESSES, left + (time.monotonic() - since) * GUESSES_PER_S)
+
+
+def _household(address: str) -> str:
+    """What one guesser has to choose from: an IPv4 address, or the /64 of an IPv6 address, which is given to a single customer."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:  # a unix socket has no address
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return address
+    return str(parsed.ipv4_mapped or ipaddress.IPv6Network((parsed, 64), strict=False))
 
 
 class Keyring:
@@ -102,6 +115,9 @@ class Keyring:
         return found
 
     async def _look_up(self, digests: list[bytes]) -> list[KeyEntry | int]:
-        rows = await self._link.rows(LOOK_UP, (digests,))
+        try:
+            rows = await self._link.rows(LOOK_UP, (digests,))
+        except OutcomeUnknown:  # the connection may have been dead for long; reading twice does no harm
+            rows = await self._link.rows(LOOK_UP, (digests,))
         found = {bytes(digest): KeyEntry(identifier, account_id) for digest, identifier, account_id in rows}
         return [found.get(digest, 0) for digest in digests]

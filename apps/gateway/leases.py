@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import socket
+from collections.abc import Callable, Iterable
 from typing import Protocol
 from uuid import UUID
 
@@ -42,7 +43,9 @@ class Open(Protocol):
 class Lease:
     """Registration, renewal, and the set of open requests. `process_id` changes when the process was fenced."""
 
-    def __init__(self) -> None:
+    def __init__(self, settling: Callable[[], Iterable[UUID]]) -> None:
+        """`settling` names the requests that wait for their settlement: they still have a hold, and this process knows them."""
+        self._settling = settling
         self.process_id = 0
         self.open: dict[UUID, Open] = {}
         self.fenced = 0
@@ -67,12 +70,26 @@ class Lease:
         self.renewed_at = asyncio.get_running_loop().time()
 
     async def _renew_forever(self) -> None:
+        loop = asyncio.get_running_loop()
+        next_disowning = loop.time()
         while True:
             await asyncio.sleep(RENEW_EVERY_S)
             try:
                 await self._renew()
+                if loop.time() >= next_disowning:
+                    next_disowning = loop.time() + settings.LEASE_S
+                    await self._disown()
             except (Unavailable, psycopg.Error) as error:  # such as a lock time-out while the reaper works: the next round may do
                 log.warning("lease: %s", error)
+
+    async def _disown(self) -> None:
+        """Leaves holds that nobody here knows to the reaper."""
+        known = [*self.open, *self._settling()]
+        [[disowned]] = await self._link.rows(
+            "SELECT gateway_disown(%s::bigint, %s::float8, %s::uuid[])", (self.process_id, settings.LEASE_S, known)
+        )
+        if disowned:
+            log.error("%s holds of this process belonged to no request of it: left to the reaper", disowned)
 
     async def _renew(self) -> None:
         opened = list(self.open.values())

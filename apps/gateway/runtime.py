@@ -29,8 +29,8 @@ class Gateway:
     def __init__(self) -> None:
         self.catalog = CatalogCache()
         self.keyring = Keyring()
-        self.lease = Lease()
         self.settling = Settling()
+        self.lease = Lease(lambda: self.settling.pending)
         self.admission = Admission(lambda: self.lease.process_id, self._release)
         self.balancer = Balancer()
         self.http = HttpClient(guard=lambda ip: refuse_private_address(ip, settings.ALLOW_PRIVATE_BACKENDS))

@@ -67,6 +67,7 @@ class Settling:
     def __init__(self) -> None:
         self._link = Link("settlement")
         self._batcher = Batcher[Settlement, Settled]("settlement", self._call, retry=True)
+        self.pending: set[UUID] = set()
         self.superseded = 0
         self.written_off = 0
 
@@ -89,7 +90,10 @@ class Settling:
 
     def post(self, settlement: Settlement) -> asyncio.Future[Settled]:
         """Queues a settlement that nothing cancels any more; the future is done after the commit."""
-        return self._batcher.post(settlement)
+        self.pending.add(settlement.id)
+        future = self._batcher.post(settlement)
+        future.add_done_callback(lambda _: self.pending.discard(settlement.id))
+        return future
 
     async def settle(self, settlement: Settlement) -> Settled:
         """Returns after the commit. Cancelling the caller does not cancel the settlement."""

@@ -14,7 +14,7 @@ from tests.gateway.processes import gateways_running
 @pytest.fixture(scope="session")
 def doors() -> Iterator[Doors]:
     """Both doors, with a lease and a request size that tests can reach."""
-    common = {"LEASE_S": "5", "MAX_REQUEST_BYTES": str(MAX_REQUEST_BYTES)}
+    common = {"LEASE_S": "5", "BACKEND_TIMEOUT_S": "30", "MAX_REQUEST_BYTES": str(MAX_REQUEST_BYTES)}
     with gateways_running(1, SERVE="all", **common) as [fast], gateways_running(1, SERVE="pages", **common) as [slow]:
         yield Doors(fast, slow)
 

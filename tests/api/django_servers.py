@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from akashml.runner.process import spawn
@@ -36,9 +37,22 @@ COMMANDS = {
 }
 
 
+@dataclass(frozen=True)
+class DjangoServer:
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.url}/v1"
+
+
 @contextmanager
-def django_server(kind: str) -> Iterator[str]:
-    """The address of a running server of a kind of COMMANDS. Raises AssertionError with its log when it does not come up."""
+def django_server(kind: str) -> Iterator[DjangoServer]:
+    """A running server of a kind of COMMANDS. Raises AssertionError with its log when it does not come up."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -50,7 +64,7 @@ def django_server(kind: str) -> Iterator[str]:
     process = spawn(command, log=log, death_signal=signal.SIGKILL, env=environment, cwd=ROOT)
     try:
         _wait_until_it_listens(process, port, log)
-        yield f"http://127.0.0.1:{port}"
+        yield DjangoServer(port)
     finally:
         process.terminate()
         try:

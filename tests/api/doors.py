@@ -23,6 +23,10 @@ class Doors:
     fast: GatewayProcess
     slow: GatewayProcess
 
+    @property
+    def both(self) -> list[GatewayProcess]:
+        return [self.fast, self.slow]
+
 
 @dataclass(frozen=True)
 class Seen:

@@ -11,7 +11,8 @@ from apps.usage.models import Status
 from tests.api.doors import CHAT, Doors, bearer, chat
 from tests.fakes import hang
 from tests.fakes.backend import FakeBackend
-from tests.gateway.customers import Customer, new_model
+from tests.gateway.calls import offer
+from tests.gateway.customers import Customer
 from tests.gateway.waiting import wait_for
 
 pytestmark = pytest.mark.money
@@ -27,7 +28,7 @@ def gone_within_a_second(backend: FakeBackend, customer: Customer) -> None:
 
 def test_in_the_middle_of_a_stream(doors: Doors, backend: FakeBackend, customer: Customer) -> None:
     backend.reply(chunks=["one ", "two ", "three"], at={"before_chunk:2": hang})
-    model = new_model(backend.base_url).name
+    model = offer(doors.slow, backend.base_url).name
     with httpx.stream("POST", doors.slow.url + CHAT, json=chat(model, stream=True), headers=bearer(customer)) as response:
         lines = response.iter_lines()
         while "two" not in next(lines):
@@ -41,7 +42,7 @@ def test_in_the_middle_of_a_stream(doors: Doors, backend: FakeBackend, customer:
 @pytest.mark.parametrize("stream", [False, True])
 def test_before_the_first_byte(stream: bool, doors: Doors, backend: FakeBackend, customer: Customer) -> None:
     backend.reply(at={"before_headers": hang})
-    model = new_model(backend.base_url).name
+    model = offer(doors.slow, backend.base_url).name
     with httpx.Client(timeout=10) as client:
         request = client.build_request("POST", doors.slow.url + CHAT, json=chat(model, stream=stream), headers=bearer(customer))
         host, port = request.url.host, request.url.port
@@ -65,15 +66,15 @@ def sent_until_it_stands_still(backend: FakeBackend) -> int:
 
 def test_a_client_that_does_not_read_holds_its_backend_back(doors: Doors, customer: Customer) -> None:
     """Backpressure: what the backend could send at once is more than all the buffers between it and the client take."""
-    size, count = 100_000, 400
-    with FakeBackend(send_buffer=4096) as backend:
+    size, count = 100_000, 300
+    unread = httpx.HTTPTransport(socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 256 * 1024)])
+    with FakeBackend(send_buffer=256 * 1024) as backend, httpx.Client(transport=unread, timeout=30) as client:
         backend.reply(chunks=["x" * size] * count)
-        model = new_model(backend.base_url).name
-        with httpx.stream("POST", doors.slow.url + CHAT, json=chat(model, stream=True), headers=bearer(customer), timeout=20) as response:
+        model = offer(doors.slow, backend.base_url).name
+        with client.stream("POST", doors.slow.url + CHAT, json=chat(model, stream=True), headers=bearer(customer)) as response:
             pieces = response.iter_raw()
-            first = next(pieces); print("FIRST", first[-600:])
-            assert sent_until_it_stands_still(backend) < size * count / 2
-            print(backend.last)
+            next(pieces)
+            assert sent_until_it_stands_still(backend) < size * count * 2 / 3
             assert sum(map(len, pieces)) > size * (count - 1)  # and goes on when the client does
         [row] = customer.settled()
         assert row.status == Status.COMPLETED

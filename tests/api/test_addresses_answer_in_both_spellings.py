@@ -8,7 +8,8 @@ from django.test import Client
 
 from tests.api.doors import CHAT, bearer, chat
 from tests.fakes.backend import FakeBackend
-from tests.gateway.customers import Customer, new_model
+from tests.gateway.calls import offer
+from tests.gateway.customers import Customer
 from tests.gateway.processes import gateways_running
 
 
@@ -57,8 +58,8 @@ def test_the_start_page_says_what_runs_here() -> None:
 
 
 def test_a_gateway_process_serves_the_api_and_no_pages(backend: FakeBackend, customer: Customer) -> None:
-    body = chat(new_model(backend.base_url).name)
     with gateways_running(1, SERVE="gateway") as [process], httpx.Client(base_url=process.url) as client:
+        body = chat(offer(process, backend.base_url).name)
         assert client.post(CHAT, json=body, headers=bearer(customer)).status_code == 200
         for path in ("/v1/models", "/v1/models/"):
             assert client.get(path, headers=bearer(customer)).status_code == 200

@@ -19,7 +19,8 @@ from apps.api_keys.models import ApiKey, Scope
 from tests.api.doors import CHAT, MAX_REQUEST_BYTES, Doors, bearer, chat, in_pieces, seen
 from tests.fakes import Raw, Reply, Status, close, sse
 from tests.fakes.backend import FakeBackend
-from tests.gateway.customers import Customer, new_customer, new_model
+from tests.gateway.calls import offer
+from tests.gateway.customers import Customer, new_customer
 
 pytestmark = pytest.mark.money
 
@@ -63,6 +64,8 @@ CASES = {
     "a body in pieces": Case(200, sized=False),
     "another Accept": Case(200, STREAM, {"accept": "text/event-stream"}),
     "a content type with a character set": Case(200, headers={"content-type": "application/json; charset=utf-8"}),
+    "a page of another origin": Case(200, headers={"origin": "https://app.example"}),
+    "a page of another origin without a key": Case(401, headers={"origin": "https://app.example", "authorization": ""}),
     "unknown fields": Case(200, {"top_k": 3, "guided_choice": ["a", "ü"]}),
     "limits of a key": Case(200, limits=Limits(rpm=100, tpm=100_000, max_concurrent=5)),
     "limits of a key and a stream": Case(200, STREAM, limits=Limits(rpm=100, tpm=100_000, max_concurrent=5)),
@@ -114,9 +117,9 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_the_same_request_gets_the_same_answer(name: str, doors: Doors, backend: FakeBackend) -> None:
     case = CASES[name]
-    model = new_model(backend.base_url).name
+    model = offer(doors.both, backend.base_url).name
     answers = []
-    for door in (doors.fast, doors.slow):
+    for door in doors.both:
         if case.answer is not None:
             backend.choose(lambda record: case.answer)
         # A customer for each door, since requests count; what is alike in them is all that an answer may show.
@@ -141,8 +144,8 @@ def test_the_same_request_gets_the_same_answer(name: str, doors: Doors, backend:
 
 
 def test_x_api_key_opens_both_doors(doors: Doors, backend: FakeBackend, customer: Customer) -> None:
-    body = chat(new_model(backend.base_url).name)
-    fast, slow = (seen(httpx.post(door.url + CHAT, json=body, headers={"x-api-key": customer.key})) for door in (doors.fast, doors.slow))
+    body = chat(offer(doors.both, backend.base_url).name)
+    fast, slow = (seen(httpx.post(door.url + CHAT, json=body, headers={"x-api-key": customer.key})) for door in doors.both)
     assert fast == slow
     assert fast.status == 200
 
@@ -167,9 +170,9 @@ def test_an_unknown_address_says_so_in_our_shape(doors: Doors) -> None:
 
 def test_both_doors_charge_and_log_alike(doors: Doors, backend: FakeBackend) -> None:
     backend.reply("one two three", prompt_tokens=40, cached_tokens=8)
-    model = new_model(backend.base_url, prices={"input": "1", "output": "2", "cached_input": "0.5"})
+    model = offer(doors.both, backend.base_url, prices={"input": "1", "output": "2", "cached_input": "0.5"})
     rows = []
-    for door in (doors.fast, doors.slow):
+    for door in doors.both:
         for stream in (False, True):
             customer = new_customer("10")
             response = httpx.post(door.url + CHAT, json=chat(model.name, stream=stream), headers=bearer(customer))

@@ -11,7 +11,8 @@ from django.test import Client, override_settings
 
 from tests.api.doors import CHAT, Doors, bearer, chat
 from tests.fakes.backend import FakeBackend
-from tests.gateway.customers import Customer, new_model
+from tests.gateway.calls import offer
+from tests.gateway.customers import Customer
 from tests.gateway.waiting import wait_for
 
 SAMPLE = re.compile(r"^akashml_[a-z_]+ \d+$")
@@ -65,7 +66,7 @@ def test_open_requests_are_counted_while_they_are_open(door: str, doors: Doors, 
     backend.reply("one two three")
     gate = backend.gate("before_chunk:1")
     wait_for(lambda: metrics(process.url)["open_requests"] == 0)
-    body = chat(new_model(backend.base_url).name, stream=True)
+    body = chat(offer(process, backend.base_url).name, stream=True)
     with httpx.stream("POST", process.url + CHAT, json=body, headers=bearer(customer)) as response:
         gate.wait_reached(1)
         assert metrics(process.url)["open_requests"] == 1

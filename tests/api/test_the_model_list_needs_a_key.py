@@ -14,6 +14,8 @@ from apps.accounts.models import Account, AccountStatus
 from apps.api_keys.minting import mint
 from apps.api_keys.models import ApiKey, Scope
 from tests.api.doors import CHAT, Doors, chat
+from tests.fakes.backend import FakeBackend
+from tests.gateway.calls import offer
 from tests.gateway.customers import Customer
 
 
@@ -56,13 +58,11 @@ def test_outsiders_are_refused(who: str, path: str, customer: Customer) -> None:
 @pytest.mark.parametrize(
     "who", [who for who in OUTSIDERS if who not in ("a null character", "nothing after Bearer")]
 )  # httpx sends neither
-def test_the_words_are_those_of_inference(who: str, doors: Doors, customer: Customer, backend: object) -> None:
-    from tests.gateway.customers import new_model
-
+def test_the_words_are_those_of_inference(who: str, doors: Doors, customer: Customer, backend: FakeBackend) -> None:
     authorization, prepare, status, _ = OUTSIDERS[who]
     prepare(customer)
     headers = {"authorization": authorization.format(key=customer.key)} if authorization else {}
-    body = chat(new_model(backend.base_url).name)  # type: ignore[attr-defined]
+    body = chat(offer(doors.fast, backend.base_url).name)
     called, asked = httpx.post(doors.fast.url + CHAT, json=body, headers=headers), httpx.get(doors.fast.url + "/v1/models", headers=headers)
     assert (asked.status_code, asked.content) == (called.status_code, called.content)
     assert asked.status_code == status

@@ -10,7 +10,7 @@ import { readFileSync } from "node:fs";
 const LONGEST_MS = 30_000;
 const registered = new Map();
 
-/** What the Python side gave: base_url, models and keys. */
+/** What the Python side gave: base_url, model, keys, watch_url. */
 export const given = JSON.parse(readFileSync(0, "utf8"));
 
 /** Seconds of the machine's monotonic clock, as Python's time.monotonic(). */
@@ -19,6 +19,19 @@ export const now = () => Number(process.hrtime.bigint()) / 1e9;
 export function check(name, run) {
   registered.set(name, run);
 }
+
+/** Resolves when a request with this last user message has reached the backend. */
+export async function arrived(said) {
+  const response = await fetch(`${given.watch_url}/arrived?${new URLSearchParams({ said })}`);
+  if (response.status !== 204) throw new Error(`${said}: ${response.statusText}`);
+}
+
+/** A fetch for clients that calls `seen` with each answer first. */
+export const fetchThatShows = (seen) => async (...request) => {
+  const response = await fetch(...request);
+  seen(response);
+  return response;
+};
 
 /** The error that `run` rejects with; throws when it does not. */
 export async function rejection(run) {

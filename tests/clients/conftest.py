@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.clients.customers import Keys, make_keys
+from tests.clients.customers import PRICES, Keys, make_keys
 from tests.clients.scripted import ScriptedModel
 from tests.fakes import FakeBackend
 from tests.gateway.clients import until_known
@@ -36,9 +36,8 @@ def backend() -> Iterator[FakeBackend]:
 
 @pytest.fixture(scope="module")
 def model(gateway: GatewayProcess, backend: FakeBackend) -> TestModel:
-    """The scripted model, known to the gateway. Cached tokens cost half."""
-    prices = {"input": "1", "cached_input": "0.5", "output": "2"}
-    return until_known(new_model(backend.base_url, prices=prices, output_modalities=["text"]), gateway)
+    """The scripted model, known to the gateway."""
+    return until_known(new_model(backend.base_url, prices=PRICES, output_modalities=["text"]), gateway)
 
 
 @pytest.fixture(scope="module")

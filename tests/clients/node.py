@@ -75,9 +75,7 @@ def install() -> None:
             return
         options = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--fetch-retries=2", "--fetch-retry-mintimeout=1000"]
         try:
-            done = subprocess.run(
-                [NODE, NPM, "ci", *options], cwd=FOLDER, capture_output=True, text=True, timeout=INSTALL_S, check=False
-            )
+            done = subprocess.run([NODE, NPM, "ci", *options], cwd=FOLDER, capture_output=True, text=True, timeout=INSTALL_S, check=False)
         except subprocess.TimeoutExpired:
             pytest.fail(f"npm did not install the Node clients within {INSTALL_S} s: is npm's registry reachable?", pytrace=False)
         if done.returncode != 0:

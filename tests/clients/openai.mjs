@@ -6,7 +6,7 @@ import { AuthenticationError, BadRequestError, InternalServerError, NotFoundErro
 import { zodResponseFormat } from "openai/helpers/zod";
 import { z } from "zod";
 
-import { check, given, now, rejection, report } from "./checks.mjs";
+import { arrived, check, fetchThatShows, given, now, rejection, report } from "./checks.mjs";
 
 const { base_url: baseURL, model, keys } = given;
 const clientOf = (key, options = {}) => new OpenAI({ baseURL, apiKey: keys[key], maxRetries: 0, ...options });
@@ -223,9 +223,9 @@ check("a stream that breaks off is an error", async () => {
 });
 
 /** Seconds until an answer came that the client had to ask for twice. */
-async function secondsWithRetry(asking, content) {
+async function secondsWithRetry(asking, content, maxRetries = 1) {
   const started = now();
-  const answer = await asking.chat.completions.create(says(content), { maxRetries: 1 });
+  const answer = await asking.chat.completions.create(says(content), { maxRetries });
   assert.equal(answer.choices[0].message.content, "Hello there, friend.");
   return now() - started;
 }
@@ -239,41 +239,46 @@ check("a 503 is retried after the time it names", async () => {
 });
 
 check("a 429 is retried after the time it names", async () => {
-  const limited = clientOf("one_at_a_time");
-  const stream = await limited.chat.completions.create({ ...says("Go on, in the way"), stream: true });
-  await stream[Symbol.asyncIterator]().next();
-  const error = await refused(RateLimitError, 429, "concurrency_limit_exceeded", () => limited.chat.completions.create(says("Say hello")));
-  const retryAfter = Number(error.headers.get("retry-after"));
+  let retryAfter;
+  const first = await clientOf("one_at_a_time").chat.completions.create({ ...says("Go on, in the way"), stream: true });
+  await first[Symbol.asyncIterator]().next();
+  const fetch = fetchThatShows((response) => {
+    if (response.status === 429) {
+      retryAfter = Number(response.headers.get("retry-after"));
+      first.controller.abort();
+    }
+  });
+  const waited = await secondsWithRetry(clientOf("one_at_a_time", { fetch }), "Say hello", 3);
   assert.ok(retryAfter >= 1);
-  const waited = secondsWithRetry(limited, "Say hello");
-  setTimeout(() => stream.controller.abort(), 300);
-  assert.ok((await waited) >= retryAfter);
+  assert.ok(waited >= retryAfter);
 });
 
-async function aborted(content, stream) {
-  const controller = new AbortController();
-  const asking = client.chat.completions.create({ ...says(content), stream }, { signal: controller.signal });
-  if (!stream) {
-    setTimeout(() => controller.abort(), 500);
-    assert.ok((await rejection(() => asking)) instanceof APIUserAbortError);
-    return { said: content, left_at: now() };
-  }
+check("an aborted stream", async () => {
+  const said = "Go on, until it is aborted";
+  const stream = await client.chat.completions.create({ ...says(said), stream: true });
   let text = "";
   let left_at;
-  for await (const chunk of await asking) {
+  for await (const chunk of stream) {
     text += chunk.choices[0]?.delta.content ?? "";
     if (text === "Hello there, ") {
       left_at = now();
-      controller.abort();
+      stream.controller.abort();
     }
   }
   assert.equal(text, "Hello there, ");
-  return { said: content, left_at };
-}
+  return { said, left_at };
+});
 
-check("an aborted stream", () => aborted("Go on, until it is aborted", true));
-
-check("an aborted request", () => aborted("Say nothing, until it is aborted", false));
+check("an aborted request", async () => {
+  const said = "Say nothing, until it is aborted";
+  const controller = new AbortController();
+  const asking = rejection(() => client.chat.completions.create(says(said), { signal: controller.signal }));
+  await arrived(said);
+  const left_at = now();
+  controller.abort();
+  assert.ok((await asking) instanceof APIUserAbortError);
+  return { said, left_at };
+});
 
 check("leaving the loop over a stream", async () => {
   for await (const chunk of await client.chat.completions.create({ ...says("Go on, until the loop is left"), stream: true })) {
@@ -283,7 +288,7 @@ check("leaving the loop over a stream", async () => {
 });
 
 check("a request that times out", async () => {
-  const error = await rejection(() => client.chat.completions.create(says("Say nothing, until time is out"), { timeout: 500 }));
+  const error = await rejection(() => client.chat.completions.create(says("Say nothing, until time is out"), { timeout: 2_000 }));
   assert.ok(error instanceof APIConnectionTimeoutError);
   return { said: "Say nothing, until time is out", left_at: now() };
 });

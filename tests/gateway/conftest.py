@@ -14,10 +14,12 @@ LONGEST_LOG = 20_000
 _log_sizes = pytest.StashKey[dict[GatewayProcess, int]]()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def gateway() -> Iterator[GatewayProcess]:
-    """One running process for the tests of a module; they leave it as they found it. Its lease is the shortest there is."""
-    with gateways_running(1, LEASE_S="2") as [process]:
+    """One running process for the tests of this folder; they leave it as they found it.
+
+    Not for the whole session: it reaps, and other tests make holds by hand."""
+    with gateways_running(1) as [process]:
         yield process
 
 

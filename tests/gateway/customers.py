@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
+
 from apps.api_keys.actions import UNLIMITED, Limits, create_key
 from apps.billing import credits
 from apps.billing.models import CreditPool, PoolKind, Posting, WriteOff
@@ -123,11 +125,14 @@ def new_model(
     `fields` are columns of Model, `backend_fields` columns of Backend (time-outs, max_concurrency, api_key)."""
     name = f"tests/model-{uuid7().hex}"
     default_max_output = fields.pop("default_max_output", None)
-    model, _ = save_model(name, fields, _pico({"input": "1", "output": "2"} if prices is None else prices))
-    if default_max_output is not None:
-        Model.objects.filter(pk=model.pk).update(default_max_output=default_max_output)
     upstream_model = upstream or f"upstream-{uuid7().hex[-8:]}"
-    made: list[Backend] = [save_backend(model, url, {"upstream_model": upstream_model, **(backend_fields or {})})[0] for url in backends]
+    with transaction.atomic():  # so that no process ever sees the model without its backends
+        model, _ = save_model(name, fields, _pico({"input": "1", "output": "2"} if prices is None else prices))
+        if default_max_output is not None:
+            Model.objects.filter(pk=model.pk).update(default_max_output=default_max_output)
+        made: list[Backend] = [
+            save_backend(model, url, {"upstream_model": upstream_model, **(backend_fields or {})})[0] for url in backends
+        ]
     return TestModel(model.pk, name, upstream_model, tuple(backend.pk for backend in made))
 
 

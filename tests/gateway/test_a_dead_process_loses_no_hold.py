@@ -17,14 +17,16 @@ from tests.gateway.waiting import wait_for
 
 pytestmark = pytest.mark.money
 
-LEASE_S = 2
+LEASE_S = 3
 REAPED_WITHIN_S = LEASE_S + 10
 WORDS = ["one ", "two ", "three ", "four ", "five"]
 
 
 def until_checkpointed(customer: Customer, count: int, tokens: int) -> None:
     """The process wrote down once more how far its streams are; it does so each second."""
-    wait_for(lambda: [hold.checkpoint_completion_tokens for hold in customer.holds] == [tokens] * count, what=f"{count} checkpoints at {tokens}")
+    wait_for(
+        lambda: [hold.checkpoint_completion_tokens for hold in customer.holds] == [tokens] * count, what=f"{count} checkpoints at {tokens}"
+    )
 
 
 def test_holds_of_a_killed_process_are_charged_at_their_last_checkpoint(gateways, backend):

@@ -16,7 +16,7 @@ WORDS = ["one ", "two ", "three"]
 @pytest.fixture
 def model(gateway, backend):
     backend.reply(chunks=WORDS, prompt_tokens=10)
-    return until_known(new_model(backend.base_url, upstream="/models/engine's own \"name\""), gateway)
+    return until_known(new_model(backend.base_url, upstream='/models/engine\'s own "name"'), gateway)
 
 
 def streamed(gateway, customer, model, **fields):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
@@ -21,7 +22,7 @@ def events(stream: bytes, cuts: list[int]) -> list[bytes]:
     splitter = EventSplitter()
     found = []
     edges = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         if start < end:
             found += splitter.feed(stream[start:end])
     return found + splitter.finish()
@@ -69,9 +70,7 @@ def test_an_event_without_end_is_refused_before_it_fills_the_memory(monkeypatch,
     splitter = EventSplitter()
     splitter.feed(packet * (1_000 // len(packet)))
     with pytest.raises(EventTooLarge):
-        for _ in range(2):
-            splitter.feed(packet)
-            splitter.feed(b"y" * 8)
+        splitter.feed(packet + b"y" * 8)
 
 
 def test_many_small_events_do_not_count_as_one_large_one(monkeypatch):

@@ -31,7 +31,12 @@ def test_with_its_tokens_cost_times_and_names(gateway, customer, backend, model,
     answer = chat(gateway, customer, model, stream=stream)
     [row] = customer.settled()
     assert str(row.id) == answer.headers["inference-id"]
-    assert (row.account_id, row.api_key_id, row.model_id, row.backend_id) == (customer.account_id, customer.key_id, model.id, model.backend_ids[0])
+    assert (row.account_id, row.api_key_id, row.model_id, row.backend_id) == (
+        customer.account_id,
+        customer.key_id,
+        model.id,
+        model.backend_ids[0],
+    )
     assert row.price_id == Price.objects.get(model_id=model.id).pk
     assert (row.dialect, row.streamed, row.status, row.http_status) == (Dialect.CHAT, stream, Status.COMPLETED, 200)
     assert (row.finish_reason, row.error_code, row.estimated) == ("length", "", False)
@@ -108,7 +113,9 @@ def test_every_answer_carries_an_inference_id_of_its_own(gateway, customer, back
     assert {identifier.version for identifier in identifiers} == {7}
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"model": 1}', b"\xff\xfe", b'{"messages":[{"role":"\xff"}],"model":"m"}', b"[" * 50_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"null", b'{"model": 1}', b"\xff\xfe", b'{"messages":[{"role":"\xff"}],"model":"m"}', b"[" * 50_000]
+)
 def test_broken_bodies_are_400s_in_the_usual_shape(gateway, customer, body):
     headers = authorization(customer) | {"content-type": "application/json"}
     answer = httpx.post(gateway.base_url + CHAT, content=body, headers=headers)

@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 
 from apps.usage.models import Status
-from tests.fakes import OMIT, Raw, Reply, Status as HttpStatus, close, finish, reset, sse
+from tests.fakes import OMIT, Raw, Reply, close, finish, reset, sse
+from tests.fakes import Status as HttpStatus
 from tests.gateway.clients import OUTPUT, OpenCall, chat, text_of, until_known
 from tests.gateway.customers import new_model
 

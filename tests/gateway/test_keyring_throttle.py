@@ -139,6 +139,19 @@ def test_the_wait_that_is_told_is_enough(clock: Clock) -> None:
         assert throttle.wait_s("a") == 0
 
 
+def test_an_ipv6_customer_is_one_address_whatever_it_chooses_from_its_network(clock: Clock) -> None:
+    throttle = Throttle()
+    for number in range(GUESSES):
+        throttle.wrong(f"2001:db8:1:2::{number:x}")
+    assert throttle.wait_s("2001:db8:1:2:ffff::1") > 0
+    assert throttle.wait_s("2001:db8:1:3::1") == 0
+    for _ in range(GUESSES):
+        throttle.wrong("::ffff:192.0.2.1")
+    assert throttle.wait_s("192.0.2.1") > 0
+    assert throttle.wait_s("::ffff:192.0.2.2") == 0
+    assert throttle.wait_s("") == 0
+
+
 def test_credit_for_guesses_does_not_grow_for_ever(clock: Clock) -> None:
     throttle = Throttle()
     throttle.wrong("a")

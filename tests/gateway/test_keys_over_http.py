@@ -137,8 +137,9 @@ def test_wrong_keys_are_throttled_by_address_and_a_good_key_from_there_goes_on(
 
 @pytest.mark.money
 def test_no_field_of_the_body_makes_the_gateway_call_another_address(
-    pair: list[GatewayProcess], customer: Customer, model: TestModel, backend: FakeBackend, second_backend: FakeBackend
+    pair: list[GatewayProcess], customer: Customer, backend: FakeBackend, second_backend: FakeBackend
 ) -> None:
+    model = offer(pair, backend.base_url, supported_features=["chat", "streaming", "vision"])
     trap = second_backend.base_url
     tricks = dict.fromkeys(("api_base", "base_url", "api_key", "endpoint", "url", "proxy", "backend", "webhook", "callback"), trap)
     tricks |= {"extra_body": {"base_url": trap}, "metadata": {"url": trap}, "litellm_params": {"api_base": trap}}
@@ -208,7 +209,7 @@ def test_whatever_nesting_is_accepted_is_settled_too(
     accepted = 0
     for depth in range(880, 1_020, 3):
         nested = b"[" * depth + b'"x"' + b"]" * depth
-        body = b'{"model":"%s","messages":[{"role":"user","content":%s}]}' % (model.name.encode(), nested)
+        body = b'{"model":"%s","messages":[{"role":"user","content":"x","more":%s}]}' % (model.name.encode(), nested)
         answer = post(pair[0], customer.key, body)
         assert answer.status in (200, 400), answer
         accepted += answer.status == 200

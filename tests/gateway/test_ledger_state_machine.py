@@ -282,7 +282,7 @@ class Ledger(RuleBasedStateMachine):
         assert violations() == []
 
 
-@pytest.mark.timeout(600 if EXAMPLES else 120)
+@pytest.mark.timeout(3600 if EXAMPLES else 300)
 def test_every_history_of_the_ledger_goes_as_the_model_says(money: Database) -> None:
     Ledger.database = money
     run_state_machine_as_test(

@@ -149,3 +149,23 @@ def test_a_fenced_process_is_forgotten_after_a_day(money: Database, process: int
     money.set_clock(NOW + LEASE + timedelta(days=1, seconds=1))
     money.reap()
     assert not money.rows(known, (process,))
+
+
+def test_a_hold_that_its_living_process_does_not_know_is_given_up_after_two_leases(money: Database, process: int) -> None:
+    account = money.account(500)
+    known, settling, forgotten = (opened(money, process, account) for _ in range(3))
+
+    def disown() -> int:
+        count: int = money.rows("SELECT gateway_disown(%s, %s, %s::uuid[]) AS n", (process, LEASE_S, [known, settling]))[0].n
+        return count
+
+    money.set_clock(NOW + LEASE)
+    assert money.renew(process, Checkpoint(known, 7)) == set()
+    assert disown() == 0  # its answer may still be on the way to the process
+    money.set_clock(NOW + 2 * LEASE + MOMENT)
+    assert money.renew(process, Checkpoint(known, 7)) == set()
+    assert disown() == 1
+    assert money.reap() == 1
+    assert money.holds(account).keys() == {known, settling}
+    assert money.inference(forgotten).charged == 0
+    assert money.pools(account) == [(500, 100)]

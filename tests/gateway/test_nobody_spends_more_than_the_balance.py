@@ -153,5 +153,7 @@ def test_what_no_credit_is_left_for_is_written_off_with_an_alert(gateway, backen
     assert (row.cost, row.charged) == (10 * INPUT + 10_000 * OUTPUT, HOLD_OF_5)
     assert customer.balance == 0
     assert [write_off.amount for write_off in customer.write_offs] == [row.cost - row.charged]
-    assert f"inference {row.id} of account {customer.account_id}: {row.cost - row.charged} of {row.cost} nano-USD written off" in gateway.log()
+    assert (
+        f"inference {row.id} of account {customer.account_id}: {row.cost - row.charged} of {row.cost} nano-USD written off" in gateway.log()
+    )
     assert chat(gateway, customer, model, max_tokens=1).status_code == 402

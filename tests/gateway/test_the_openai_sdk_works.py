@@ -129,11 +129,15 @@ def test_a_stream_that_breaks_raises_instead_of_ending(client, backend, model):
     gate = backend.gate("before_chunk:2")
     backend.default = Reply(chunks=WORDS, at={"before_chunk:2": reset})
     texts = []
-    with pytest.raises(openai.APIError, match="backend"):
+
+    def read_all() -> None:
         for chunk in client.chat.completions.create(model=model, messages=MESSAGES, stream=True):
             texts.append(chunk.choices[0].delta.content)
             if texts[-1] == "two ":
                 gate.release()
+
+    with pytest.raises(openai.APIError, match="backend"):
+        read_all()
     assert texts == ["", "one ", "two "]
 
 

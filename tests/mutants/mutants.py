@@ -445,6 +445,11 @@ MUTANTS = [
         CALL_PY, "    if _UNSAFE.search(text) or", "    if",
     ),
     Mutant(
+        "no-stack-to-spare", "what is accepted is not nested too deeply for any later step",
+        (KEYS + "test_whatever_nesting_is_accepted_is_settled_too",),
+        "apps/gateway/openai/fields.py", "SPARE_FRAMES = 50", "SPARE_FRAMES = 0",
+    ),
+    Mutant(
         "wrong-limit-in-the-headers", "a refusal's headers are about the limit that refused",
         (HEADERS + "TestARefusalForALimit::test_of_tokens_is_about_tokens",),
         "apps/gateway/admission.py", "    if decision.rpm is not None and decision.code != TOKENS:", "    if decision.rpm is not None:",

@@ -17,7 +17,7 @@ from tests import servers
 from tests.mutants.mutants import MUTANTS, Mutant
 from tests.mutants.overlay import ROOT, VARIABLE
 
-TIMEOUT_S = 100
+TIMEOUT_S = 300
 OPTIONS = ["-q", "-p", "tests.mutants.overlay", "-p", "no:xdist", "-p", "no:cacheprovider", "--tb=short", "-rfE"]
 # Worker numbers that pytest-xdist never gives: each mutant has databases of its own.
 FIRST_WORKER = 1000

@@ -8,10 +8,11 @@ from __future__ import annotations
 import pytest
 
 from tests.mutants.mutants import MUTANTS, Mutant
-from tests.mutants.runner import run
+from tests.mutants.runner import TIMEOUT_S, run
 
 
 @pytest.mark.slow_mutants
+@pytest.mark.timeout(TIMEOUT_S + 20)
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_guard_that_is_switched_off_is_noticed(mutant: Mutant) -> None:
     result = run(mutant)

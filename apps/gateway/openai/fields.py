@@ -25,6 +25,12 @@ ServiceTier = Literal["auto", "default"]
 ModelId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
+# The decoder's bound of nesting is what the stack has left. A body is parsed with less stack than any later step decodes it with, so
+# that what passes here passes there too. (A body this short cannot be nested deeply enough to matter.)
+SPARE_FRAMES = 50
+SHALLOW_BYTES = 500
+
+
 class StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
@@ -41,11 +47,16 @@ def parse(decoder: msgspec.json.Decoder[Parsed], body: bytes) -> Parsed:
     try:
         if not body.isascii():
             body.decode()  # the decoder passes over what stays raw
-        return decoder.decode(body)
+        return _decode_deeply(decoder, body, SPARE_FRAMES if len(body) > SHALLOW_BYTES else 0)
     except msgspec.ValidationError as error:
         raise bad_field(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"The body is not valid JSON: {error}.", code="invalid_json") from None
+
+
+def _decode_deeply(decoder: msgspec.json.Decoder[Parsed], body: bytes, frames: int) -> Parsed:
+    """Decodes with so many frames less of the stack."""
+    return _decode_deeply(decoder, body, frames - 1) if frames else decoder.decode(body)
 
 
 def parse_part(decoder: msgspec.json.Decoder[Parsed], raw: msgspec.Raw, name: str) -> Parsed:

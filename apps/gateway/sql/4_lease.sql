@@ -29,6 +29,19 @@ BEGIN
   RETURN coalesce((SELECT array_agg(i.id) FROM unnest(ids) i (id) WHERE NOT EXISTS (SELECT 1 FROM gateway_hold h WHERE h.id = i.id)), '{}');
 END $$;
 
+-- Gives up holds of this process that are two leases old and not among `known`, the requests that it has open or is settling: leaves
+-- them to the reaper, as those of process 0. There should be none; an admission whose outcome stayed unknown on a broken connection
+-- may have been committed after its release. Returns how many.
+CREATE OR REPLACE FUNCTION gateway_disown(process bigint, lease_seconds double precision, known uuid[]) RETURNS bigint
+LANGUAGE sql AS $$
+  WITH disowned AS (
+    UPDATE gateway_hold h SET process_id = 0
+    WHERE h.process_id = process AND h.admitted_at < clock_timestamp() - make_interval(secs => 2 * lease_seconds) AND NOT h.id = ANY (known)
+    RETURNING 1
+  )
+  SELECT count(*) FROM disowned
+$$;
+
 -- Fences the processes whose lease ran out, then ends up to `most` of the holds of fenced and unknown processes at their last
 -- checkpoint; and holds of two hours, twice as old as any request may get, whoever owns them. Returns how many it ended. After a restart of the database nobody is fenced for one lease, since nobody could renew.
 -- Fencing waits for a renewal that holds the process's row, and no renewal succeeds after it: the checkpoints read are the last.
