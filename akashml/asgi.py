@@ -18,6 +18,7 @@ django_application = get_asgi_application()
 
 from django.conf import settings
 
+from apps.core.middleware import is_api_path
 from apps.gateway import asgi as gateway_door
 from apps.gateway.asgi import Receive, Scope, Send
 from apps.gateway.process import host
@@ -41,6 +42,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         elif path in ("/readyz", "/readyz/"):
             ready = host.gateway is not None and host.gateway.ready()
             await _plain(send, 200 if ready else 503, b"ready\n" if ready else b"not ready\n")
+        elif is_api_path(path) and gateway_door.announces_too_much(scope):
+            await gateway_door.refuse_too_large(scope, receive, send)  # before Django spools it to disk
         else:
             await django_application(scope, receive, send)  # type: ignore[arg-type]  # ASGI's own types are narrower than its messages
     elif kind == "lifespan":

@@ -87,6 +87,19 @@ async def handle(gateway: Gateway, scope: Scope, receive: Receive, send: Send) -
         client.close()
 
 
+def announces_too_much(scope: Scope) -> bool:
+    """Whether the request's Content-Length is above MAX_REQUEST_BYTES."""
+    length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+    return length.isdigit() and int(length) > settings.MAX_REQUEST_BYTES
+
+
+async def refuse_too_large(scope: Scope, receive: Receive, send: Send) -> None:
+    """413 for a request that another door would have to read first."""
+    headers = {name: value for name, value in scope["headers"]}  # noqa: C416
+    client = AsgiClient(receive, send, _cross_origin(headers))
+    await Reply(client, [_identity(uuid7())]).fail(too_large(settings.MAX_REQUEST_BYTES))
+
+
 def _identity(identifier: UUID) -> Header:
     return (b"inference-id", str(identifier).encode())
 

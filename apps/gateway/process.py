@@ -8,6 +8,8 @@ import threading
 
 from apps.gateway.runtime import Gateway
 
+START_S = 30
+
 
 class GatewayHost:
     """`gateway` is None until started; `loop` is the one it lives on."""
@@ -19,7 +21,11 @@ class GatewayHost:
 
     async def start(self) -> None:
         gateway = Gateway()
-        await gateway.start()
+        try:
+            await gateway.start()
+        except BaseException:
+            await gateway.stop()  # what had started; the next try starts anew
+            raise
         self.gateway, self.loop = gateway, asyncio.get_running_loop()
 
     async def stop(self) -> None:
@@ -33,7 +39,11 @@ class GatewayHost:
             if self.gateway is None:
                 loop = asyncio.new_event_loop()
                 threading.Thread(target=loop.run_forever, name="gateway", daemon=True).start()
-                asyncio.run_coroutine_threadsafe(self.start(), loop).result(timeout=30)
+                try:
+                    asyncio.run_coroutine_threadsafe(self.start(), loop).result(timeout=START_S)
+                except BaseException:
+                    loop.call_soon_threadsafe(loop.stop)
+                    raise
             assert self.gateway is not None
             assert self.loop is not None
             return self.gateway, self.loop

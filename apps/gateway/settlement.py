@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from apps.core.batching import Batcher
+from apps.core.batching import Batcher, Unavailable
 from apps.gateway.database import BUSY, Link
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class Settlement:
     queue_ms: int = 0
     first_token_ms: int | None = None
     total_ms: int = 0
-    tries: int = 0
+    unsure: bool = False  # a try broke off: Postgres may have taken it
 
 
 @dataclass(slots=True)
@@ -100,36 +101,12 @@ class Settling:
         return await asyncio.shield(self.post(settlement))
 
     async def _call(self, items: list[Settlement]) -> list[Settled | None]:
-        for item in items:
-            item.tries += 1
-        rows = await self._link.batch(
-            SETTLE,
-            (
-                [i.id for i in items],
-                [i.account_id for i in items],
-                [i.key_id for i in items],
-                [i.logged for i in items],
-                [i.cost for i in items],
-                [i.tpm_tokens for i in items],
-                [i.model_id for i in items],
-                [i.price_id for i in items],
-                [i.backend_id for i in items],
-                [i.dialect for i in items],
-                [i.streamed for i in items],
-                [i.status for i in items],
-                [i.http_status for i in items],
-                [i.finish_reason for i in items],
-                [i.error_code for i in items],
-                [i.prompt_tokens for i in items],
-                [i.cached_tokens for i in items],
-                [i.completion_tokens for i in items],
-                [i.reasoning_tokens for i in items],
-                [i.estimated for i in items],
-                [i.queue_ms for i in items],
-                [i.first_token_ms for i in items],
-                [i.total_ms for i in items],
-            ),
-        )
+        try:
+            rows = await self._link.batch(SETTLE, _columns(items))
+        except Unavailable:
+            for item in items:
+                item.unsure = True
+            raise
         results: list[Settled | None] = [None] * len(items)
         for number, code, charged in rows:
             if code != BUSY:
@@ -138,8 +115,8 @@ class Settling:
 
     def _outcome(self, item: Settlement, code: int, charged: int) -> Settled:
         if code == SETTLED_BEFORE:
-            # A retry after a broken connection finds its own row; otherwise the reaper came first.
-            if item.tries > 1:
+            # A try that broke off may have been committed: this one finds its row. Otherwise the reaper came first.
+            if item.unsure:
                 return Settled(True, item.cost)
             self.superseded += 1
             log.warning("inference %s was settled by the reaper before; this process computed %s nano-USD", item.id, item.cost)
@@ -154,3 +131,32 @@ class Settling:
                 item.cost,
             )
         return Settled(True, charged)
+
+
+def _columns(items: list[Settlement]) -> tuple[list[Any], ...]:
+    """The parameters of SETTLE: a column for each field."""
+    return (
+        [i.id for i in items],
+        [i.account_id for i in items],
+        [i.key_id for i in items],
+        [i.logged for i in items],
+        [i.cost for i in items],
+        [i.tpm_tokens for i in items],
+        [i.model_id for i in items],
+        [i.price_id for i in items],
+        [i.backend_id for i in items],
+        [i.dialect for i in items],
+        [i.streamed for i in items],
+        [i.status for i in items],
+        [i.http_status for i in items],
+        [i.finish_reason for i in items],
+        [i.error_code for i in items],
+        [i.prompt_tokens for i in items],
+        [i.cached_tokens for i in items],
+        [i.completion_tokens for i in items],
+        [i.reasoning_tokens for i in items],
+        [i.estimated for i in items],
+        [i.queue_ms for i in items],
+        [i.first_token_ms for i in items],
+        [i.total_ms for i in items],
+    )

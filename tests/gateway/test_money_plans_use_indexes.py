@@ -27,6 +27,7 @@ INSERT INTO usage_inference SELECT gen_random_uuid(), id, NULL, 1, 1, NULL, NULL
   FROM accounts_account WHERE name = 'crowd';
 """
 
+
 @pytest.fixture(params=["planned on empty tables", "planned on filled tables", "analysed"])
 def crowd(money: Database, request: pytest.FixtureRequest) -> Iterator[Database]:
     """A session in a transaction, never committed, with tables full of other people's rows."""
