@@ -60,6 +60,7 @@ async def _later(request: HttpRequest, answer: Awaitable[HttpResponseBase]) -> H
 def _completed(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     if is_api_path(request.path):
         response.headers.setdefault("Inference-Id", str(uuid7()))
+        response.headers.setdefault("X-Request-Id", response.headers["Inference-Id"])  # what OpenAI's SDKs show as request_id
         for name in PAGE_HEADERS:
             response.headers.pop(name, None)
         for name, value in answer_headers(request.headers.get("Origin", "")).items():

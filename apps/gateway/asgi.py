@@ -6,13 +6,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
 
 from apps.core.cors import answer_headers
 from apps.core.ids import uuid7
-from apps.gateway.client import Call, bearer
+from apps.gateway.client import Call, bearer, identity
 from apps.gateway.endpoint import Endpoint
 from apps.gateway.errors import ApiError, Header, TooLarge, UnsupportedMediaType
 from apps.gateway.inference import Reply, answer_call
@@ -80,7 +79,7 @@ async def handle(gateway: Gateway, scope: Scope, receive: Receive, send: Send) -
         call = Call(identifier, _key(headers), _address(scope, headers), body, arrived)
         await answer_call(gateway, ENDPOINTS[scope["path"].rstrip("/")], call, client)
     except ApiError as error:
-        await Reply(client, [_identity(identifier)]).fail(error)
+        await Reply(client, identity(identifier)).fail(error)
     except ClientLeft:
         return
     finally:
@@ -97,11 +96,7 @@ async def refuse_too_large(scope: Scope, receive: Receive, send: Send) -> None:
     """413 for a request that another door would have to read first."""
     headers = {name: value for name, value in scope["headers"]}  # noqa: C416
     client = AsgiClient(receive, send, _cross_origin(headers))
-    await Reply(client, [_identity(uuid7())]).fail(too_large(settings.MAX_REQUEST_BYTES))
-
-
-def _identity(identifier: UUID) -> Header:
-    return (b"inference-id", str(identifier).encode())
+    await Reply(client, identity(uuid7())).fail(too_large(settings.MAX_REQUEST_BYTES))
 
 
 async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:

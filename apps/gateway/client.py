@@ -21,6 +21,12 @@ class Call:
     arrived: float
 
 
+def identity(identifier: UUID) -> list[Header]:
+    """The id of an inference, on every answer: under our name, and under the one that OpenAI's SDKs read as `request_id`."""
+    text = str(identifier).encode()
+    return [(b"inference-id", text), (b"x-request-id", text)]
+
+
 class Client(Protocol):
     """Where an answer goes. Writing waits while the client reads slowly; writing to one that has gone does nothing."""
 

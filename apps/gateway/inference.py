@@ -18,7 +18,7 @@ from apps.catalog.snapshot import ModelEntry
 from apps.gateway.admission import AdmissionRequest, limit_headers
 from apps.gateway.answers import AnswerReader, BackendRefused, BadAnswer
 from apps.gateway.backend_call import BackendAnswer, call_backend
-from apps.gateway.client import Call, Client
+from apps.gateway.client import Call, Client, identity
 from apps.gateway.endpoint import Endpoint, InferenceRequest
 from apps.gateway.errors import ApiError, BadGateway, Header, InternalError
 from apps.gateway.http_client import BackendError, Broken, TimedOut
@@ -89,7 +89,7 @@ class Reply:
 
 async def answer_call(gateway: Gateway, endpoint: Endpoint, call: Call, client: Client) -> None:
     """Answers one inference request. Never raises for what a client or a backend did."""
-    reply = Reply(client, [(b"inference-id", str(call.id).encode())])
+    reply = Reply(client, identity(call.id))
     try:
         admitted = await _admit(gateway, endpoint, call, reply)
     except ApiError as error:

@@ -15,7 +15,7 @@ from tests.gateway.processes import GatewayProcess
 MAX_REQUEST_BYTES = 20_000
 CHAT = "/v1/chat/completions"
 # What differs from one request to the next, or belongs to the HTTP server.
-OF_THE_MOMENT = {"date", "server", "connection", "inference-id"}
+OF_THE_MOMENT = {"date", "server", "connection", "inference-id", "x-request-id"}
 
 
 @dataclass(frozen=True)

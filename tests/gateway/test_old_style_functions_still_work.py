@@ -58,7 +58,10 @@ def test_an_answer_comes_back_as_a_function_call(model: ModelEntry, backend: Bac
     body = msgspec.json.encode({"model": model.public_id, "messages": [{"role": "user", "content": "hi"}], "functions": [FUNCTION]})
     reader = chat_completions.parse(body).reader(model, backend)
     call = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
-    whole = {"model": "upstream", "choices": [{"index": 0, "message": {"content": None, "tool_calls": [call]}, "finish_reason": "tool_calls"}]}
+    whole = {
+        "model": "upstream",
+        "choices": [{"index": 0, "message": {"content": None, "tool_calls": [call]}, "finish_reason": "tool_calls"}],
+    }
     shown = json.loads(reader.whole(msgspec.json.encode(whole)))
     assert shown["choices"][0]["message"] == {"content": None, "function_call": {"name": "weather", "arguments": "{}"}}
     assert shown["choices"][0]["finish_reason"] == "function_call"
