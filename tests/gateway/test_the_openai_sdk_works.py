@@ -150,6 +150,9 @@ def test_the_sdk_tries_an_overloaded_backend_again_after_the_time_it_was_told(ga
 
 
 def test_the_sdks_request_id_is_the_inference_id(gateway: GatewayProcess, customer: Customer) -> None:
-    with openai.OpenAI(base_url=gateway.base_url, api_key=customer.key, max_retries=0) as client, pytest.raises(openai.NotFoundError) as missing:
+    with (
+        openai.OpenAI(base_url=gateway.base_url, api_key=customer.key, max_retries=0) as client,
+        pytest.raises(openai.NotFoundError) as missing,
+    ):
         client.chat.completions.create(model="no/such", messages=[{"role": "user", "content": "hi"}])
     assert missing.value.request_id == missing.value.response.headers["inference-id"]
