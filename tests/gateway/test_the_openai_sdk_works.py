@@ -12,7 +12,8 @@ from apps.usage.models import Status
 from tests.fakes import Reply, reset
 from tests.fakes import Status as HttpStatus
 from tests.gateway.clients import MESSAGES, until_known
-from tests.gateway.customers import new_customer, new_model
+from tests.gateway.customers import Customer, new_customer, new_model
+from tests.gateway.processes import GatewayProcess
 
 WORDS = ["one ", "two ", "three"]
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {"where": {"type": "string"}}}}}
