@@ -4,7 +4,7 @@ the published schema. docs/openai-compatibility.md lists what happens to each pa
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -24,12 +24,12 @@ from apps.gateway.openai.fields import (
     StreamOptions,
     Temperature,
     Tokens,
-    ask_for_usage,
     check_stream_options,
     decode_fields,
+    for_backend,
     parse,
     refuse,
-    set_bound,
+    shows_usage,
 )
 from apps.usage.models import Dialect
 
@@ -114,7 +114,9 @@ class ChatRequest:
     legacy: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        self.legacy = bool(self.request.functions) or any(m.function_call is not None or m.role == "function" for m in self.messages)
+        self.legacy = bool(self.request.functions or self.request.function_call) or any(
+            m.function_call is not None or m.role == "function" for m in self.messages
+        )
 
     @property
     def model_id(self) -> str:
@@ -153,11 +155,8 @@ class ChatRequest:
             raise refuse("modalities", f"the model {model.public_id!r} does not answer with audio")
 
     def for_backend(self, model: ModelEntry, backend: BackendEntry, max_output: int | None) -> bytes:
-        fields: dict[str, Any] = decode_fields(self.body)
-        fields["model"] = backend.upstream_model
-        fields.pop("preset", None)
-        ask_for_usage(fields, self.request.stream)
-        set_bound(fields, max_output)
+        fields = for_backend(self.body, backend.upstream_model, self.request.stream, max_output)
+        fields.pop("best_of", None)  # not a parameter of chat; an engine that knows it all the same would generate what is not held for
         if self.request.reasoning is not None or self.request.reasoning_effort is not None:
             reasoning.apply(fields, model.reasoning, self.request.reasoning, self.request.reasoning_effort)
         if not self.request.tools and not self.request.functions:
@@ -174,12 +173,11 @@ class ChatRequest:
         return msgspec.json.encode(fields)
 
     def reader(self, model: ModelEntry, backend: BackendEntry) -> AnswerReader:
-        options = self.request.stream_options
         return AnswerReader(
             View(
                 upstream_model=backend.upstream_model,
                 public_model=model.public_id,
-                show_usage=not self.request.stream or bool(options and options.include_usage),
+                show_usage=shows_usage(self.request.stream, self.request.stream_options),
                 hide_reasoning=bool(self.request.reasoning and self.request.reasoning.exclude),
                 functions_for_tools=bool(self.request.functions),
             ),

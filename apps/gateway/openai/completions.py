@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
@@ -22,13 +22,12 @@ from apps.gateway.openai.fields import (
     StreamOptions,
     Temperature,
     Tokens,
-    ask_for_usage,
     check_stream_options,
-    decode_fields,
+    for_backend,
     parse,
     parse_part,
     refuse,
-    set_bound,
+    shows_usage,
 )
 from apps.usage.models import Dialect
 
@@ -104,20 +103,14 @@ class TextRequest:
         """Every model that chats also completes; what it makes of a suffix is its own business."""
 
     def for_backend(self, model: ModelEntry, backend: BackendEntry, max_output: int | None) -> bytes:
-        fields: dict[str, Any] = decode_fields(self.body)
-        fields["model"] = backend.upstream_model
-        fields.pop("preset", None)
-        ask_for_usage(fields, self.request.stream)
-        set_bound(fields, max_output)
-        return msgspec.json.encode(fields)
+        return msgspec.json.encode(for_backend(self.body, backend.upstream_model, self.request.stream, max_output))
 
     def reader(self, model: ModelEntry, backend: BackendEntry) -> AnswerReader:
-        options = self.request.stream_options
         return AnswerReader(
             View(
                 upstream_model=backend.upstream_model,
                 public_model=model.public_id,
-                show_usage=not self.request.stream or bool(options and options.include_usage),
+                show_usage=shows_usage(self.request.stream, self.request.stream_options),
             ),
             context_length=model.context_length,
             prompts=self.prompts,

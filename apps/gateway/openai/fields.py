@@ -12,6 +12,10 @@ from apps.gateway.errors import BadRequest
 MAX_CHOICES = 128
 MAX_STOPS = 16
 
+# Fields that are for us alone, and engines' own words for the output bound, which would undo the one that was held for.
+OURS = ("preset",)
+BEYOND_THE_BOUND = ("n_predict", "num_predict", "max_new_tokens")
+
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]
@@ -91,19 +95,26 @@ def check_stream_options(stream: bool | None, options: StreamOptions | None) -> 
         raise refuse("stream_options", "only allowed when 'stream' is true")
 
 
-def ask_for_usage(fields: dict[str, Any], stream: bool | None) -> None:
-    """Usage is always asked of the backend; whether the client sees it is another matter."""
-    if stream:
-        options: dict[str, Any] = {}
-        if "stream_options" in fields and bytes(fields["stream_options"]) != b"null":
-            options = msgspec.json.decode(fields["stream_options"], type=dict[str, Any])
-        fields["stream_options"] = {**options, "include_usage": True}
-    else:
-        fields.pop("stream_options", None)
+def for_backend(body: bytes, upstream_model: str, stream: bool | None, max_output: int | None) -> dict[str, Any]:
+    """The request's top-level fields as every backend gets them; what is not set here keeps its bytes.
 
-
-def set_bound(fields: dict[str, Any], max_output: int | None) -> None:
-    """The output bound that was held for goes out as `max_tokens`, which every engine knows; None leaves the client's own."""
+    `max_output` is the bound that was held for; it goes out as `max_tokens`, which every engine knows. None leaves the client's."""
+    fields: dict[str, Any] = decode_fields(body)
+    fields["model"] = upstream_model
+    for name in OURS + BEYOND_THE_BOUND:
+        fields.pop(name, None)
     if max_output is not None:
         fields["max_tokens"] = max_output
         fields.pop("max_completion_tokens", None)
+    if stream:  # usage is always asked of the backend; whether the client sees it is another matter
+        raw = bytes(fields.get("stream_options", b"null"))
+        options: dict[str, Any] = msgspec.json.decode(raw) or {}
+        fields["stream_options"] = {**options, "include_usage": True}
+    else:
+        fields.pop("stream_options", None)
+    return fields
+
+
+def shows_usage(stream: bool | None, options: StreamOptions | None) -> bool:
+    """A whole answer always carries its usage, a stream when it was asked for."""
+    return not stream or bool(options and options.include_usage)
