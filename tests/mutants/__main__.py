@@ -7,7 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from tests import servers
-from tests.mutants.mutants import MUTANTS, by_name
+from tests.mutants.guards import MUTANTS, by_name
 from tests.mutants.runner import run
 
 

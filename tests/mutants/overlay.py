@@ -15,7 +15,8 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from tests.mutants.mutants import Mutant, by_name
+from tests.mutants.guards import by_name
+from tests.mutants.mutant import Mutant
 
 VARIABLE = "AKASHML_MUTANT"
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,7 +14,8 @@ import psycopg
 from psycopg import sql
 
 from tests import servers
-from tests.mutants.mutants import MUTANTS, Mutant
+from tests.mutants.guards import MUTANTS
+from tests.mutants.mutant import Mutant
 from tests.mutants.overlay import ROOT, VARIABLE
 
 TIMEOUT_S = 300
@@ -68,6 +69,12 @@ def run(mutant: Mutant) -> Result:
     broken = NONSENSE.search(done.stdout)
     nonsense = broken.group() if broken else "" if done.returncode in (0, 1) else f"pytest ended with {done.returncode}"
     return Result(mutant, unnoticed, nonsense, time.monotonic() - started, done.stdout)
+
+
+def notices(mutant: Mutant) -> None:
+    """Fails unless every test of the mutant does."""
+    result = run(mutant)
+    assert result.caught, f"{mutant.guard}: {result}\n{result.output[-6_000:]}"
 
 
 def _drop_databases(worker: str) -> None:
