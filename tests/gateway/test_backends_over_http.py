@@ -296,7 +296,8 @@ def test_requests_that_fail_everywhere_take_no_backend_out(
     with ThreadPoolExecutor(2) as pool:
         calls = [pool.submit(ask, gateway, customer.key, model_on_two.name) for _ in range(2)]
         for gate in gates:
-            gate.wait_reached(1)  # one each: both are in rotation
+            gate.wait_reached(1)  # one each, while both wait: both are in rotation
+        for gate in gates:
             gate.release()
         assert [call.result().status for call in calls] == [200, 200]
 
