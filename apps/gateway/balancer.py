@@ -37,7 +37,10 @@ class Balancer:
     def choose(self, backends: Sequence[BackendEntry], tried: Collection[int] = ()) -> BackendEntry | None:
         """A backend in rotation that was not tried yet, or None. Call `begin` with it."""
         now = time.monotonic()
-        candidates = [b for b in backends if b.id not in tried and self._in_rotation(b, now, alone=len(backends) == 1)]
+        standing = [b for b in backends if self._state(b).out_until <= now]
+        # What the probe says is up to ten seconds old: it does not overrule the only backends there are.
+        trusted = [b for b in standing if b.probe_ok is not False] or standing
+        candidates = [b for b in trusted if b.id not in tried and self._has_room(b)]
         if len(candidates) <= 1:
             return candidates[0] if candidates else None
         load = {b.id: self._state(b).outstanding / b.weight for b in candidates}
@@ -66,7 +69,9 @@ class Balancer:
         state = self._state(backend)
         state.errors_in_row += 1
         now = time.monotonic()
-        last = not any(b.id != backend.id and self._in_rotation(b, now, alone=False) for b in others)
+        last = not any(
+            b.id != backend.id and b.probe_ok is not False and self._state(b).out_until <= now and self._has_room(b) for b in others
+        )
         if state.errors_in_row >= ERRORS_TO_EJECT and not last:
             self._eject(state)
 
@@ -76,12 +81,8 @@ class Balancer:
             state = self._states[backend.id] = _State()
         return state
 
-    def _in_rotation(self, backend: BackendEntry, now: float, *, alone: bool) -> bool:
-        state = self._state(backend)
-        if backend.max_concurrency is not None and state.outstanding >= backend.max_concurrency:
-            return False
-        # What the probe says is up to ten seconds old: it does not overrule the only backend there is.
-        return state.out_until <= now and (alone or backend.probe_ok is not False)
+    def _has_room(self, backend: BackendEntry) -> bool:
+        return backend.max_concurrency is None or self._state(backend).outstanding < backend.max_concurrency
 
     @staticmethod
     def _eject(state: _State) -> None:

@@ -75,4 +75,6 @@ class CatalogCache:
                         await self._read()
             except (psycopg.Error, DatabaseError, OSError) as error:
                 log.warning("catalogue: Postgres cannot be reached (%s); serving what was read before", type(error).__name__)
-                await asyncio.sleep(RECONNECT_S)
+            except Exception:
+                log.exception("catalogue: an error of our own; serving what was read before")
+            await asyncio.sleep(RECONNECT_S)

@@ -22,7 +22,7 @@ SESSION = "SET plan_cache_mode = force_generic_plan; SET jit = off; SET lock_tim
 
 
 class OutcomeUnknown(Unavailable):
-    """The connection broke after a query was sent: it may have been committed or not."""
+    """The connection broke after a query was sent, or Postgres refused it as it is now: it may have been committed or not."""
 
 
 class Link:
@@ -42,22 +42,25 @@ class Link:
                     settings.DATABASE_URL, autocommit=True, connect_timeout=5, application_name=f"akashml {self.name}", prepare_threshold=0
                 )
                 await self._connection.execute(self._setup, prepare=False)
-            except psycopg.OperationalError as error:
+            except psycopg.Error as error:
                 await self.close()
                 raise Unavailable(f"Postgres cannot be reached ({_first_line(error)})") from None
         return self._connection
 
     async def rows(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Runs a query. Raises Unavailable when there is no connection and OutcomeUnknown when it broke."""
+        """Runs a query. Raises Unavailable when there is no connection, OutcomeUnknown when it broke or when Postgres is at fault,
+        DataError and IntegrityError when the values are, and LockNotAvailable."""
         connection = await self.open()
         try:
             cursor = await connection.execute(query, values, prepare=True, binary=True)
             return await cursor.fetchall()
-        except psycopg.errors.LockNotAvailable:
+        except (psycopg.errors.LockNotAvailable, psycopg.DataError, psycopg.IntegrityError):
             raise
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        except psycopg.Error as error:
+            # Not the values' fault: a standby that only reads, functions or rights that a release has not loaded yet, a broken
+            # connection. Another one may lead to a better server or see what has changed.
             await self.close()
-            raise OutcomeUnknown(f"the connection to Postgres broke ({_first_line(error)})") from None
+            raise OutcomeUnknown(f"Postgres failed or cannot be reached ({_first_line(error)})") from None
 
     async def batch(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Runs a batch function whose last parameter is `skip_locked` and whose rows begin with item (from 1) and code.

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from apps.catalog.snapshot import BackendEntry, ModelEntry
-from apps.gateway.answers import AnswerReader
+from apps.gateway.openai.answers import AnswerReader
 from apps.usage.models import Dialect
 
 

@@ -60,6 +60,9 @@ class Housekeeping:
             except (Unavailable, psycopg.Error) as error:
                 self.leads = False
                 log.warning("housekeeping: %s", error)
+            except Exception:
+                self.leads = False
+                log.exception("housekeeping: an error of our own; it goes on")
 
     async def _probe(self) -> None:
         """A task of its own, in a thread of its own: a backend that hangs must not delay the reaper, nor TLS set-up the streams."""
@@ -70,6 +73,8 @@ class Housekeeping:
                     await asyncio.to_thread(asyncio.run, probe_backends())
                 except DatabaseError as error:
                     log.warning("probes: Postgres cannot be reached (%s)", type(error).__name__)
+                except Exception:
+                    log.exception("probes: an error of our own; they go on")
 
     async def _is_oldest(self) -> bool:
         """Asked each round: a process that sleeps or is cut off loses the office with its lease. Two at once do no harm."""

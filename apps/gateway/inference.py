@@ -16,13 +16,13 @@ from dataclasses import dataclass
 
 from apps.catalog.snapshot import ModelEntry
 from apps.gateway.admission import AdmissionRequest, limit_headers
-from apps.gateway.answers import AnswerReader, BackendRefused, BadAnswer
 from apps.gateway.backend_call import BackendAnswer, call_backend
 from apps.gateway.client import Call, Client, identity
 from apps.gateway.endpoint import Endpoint, InferenceRequest
 from apps.gateway.errors import ApiError, BadGateway, Header, InternalError
 from apps.gateway.http_client import BackendError, Broken, TimedOut
 from apps.gateway.open_request import OpenRequest
+from apps.gateway.openai.answers import AnswerReader, BackendRefused, BadAnswer
 from apps.gateway.plan import plan
 from apps.gateway.redaction import redacted
 from apps.gateway.runtime import Gateway

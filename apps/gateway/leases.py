@@ -81,6 +81,8 @@ class Lease:
                     await self._disown()
             except (Unavailable, psycopg.Error) as error:  # such as a lock time-out while the reaper works: the next round may do
                 log.warning("lease: %s", error)
+            except Exception:
+                log.exception("lease: an error of our own; renewing goes on")
 
     async def _disown(self) -> None:
         """Leaves holds that nobody here knows to the reaper."""

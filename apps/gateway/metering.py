@@ -17,8 +17,8 @@ from apps.catalog.pricing import Rates, Usage, cost_pico
 from apps.core.money import nano_from_pico
 from apps.usage.models import Status
 
-# A data URL is a picture or a recording: its bytes are no text. Vision models take some hundreds to two thousand tokens for one.
-_DATA_URL = re.compile(rb'"data:[^"]{100,}"')
+# Parts of a message that are pictures or recordings, by bytes or by address: models take some hundreds to two thousand tokens for one.
+ATTACHMENTS = ("image_url", "input_audio")
 TOKENS_PER_ATTACHMENT = 2_000
 # Byte-level vocabularies average four bytes a token in English, three in code, two to three in scripts of three-byte characters.
 LEAST_BYTES_PER_TOKEN = 2
@@ -27,16 +27,9 @@ TOKENS_PER_MESSAGE = 4
 _WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
 
 
-def prompt_upper_bound(*parts: bytes) -> int:
-    """Tokens that the raw JSON of a prompt (messages, tools, schemas) will hardly exceed."""
-    size, attachments = 0, 0
-    for part in parts:
-        size += len(part)
-        if len(part) > 1_000 and b"base64," in (text := bytes(part)):  # a msgspec.Raw has a length and no search
-            urls = _DATA_URL.findall(text)
-            attachments += len(urls)
-            size -= sum(map(len, urls))
-    return size // LEAST_BYTES_PER_TOKEN + attachments * TOKENS_PER_ATTACHMENT + 8
+def prompt_upper_bound(text_bytes: int, attachments: int = 0) -> int:
+    """Tokens that so many bytes of a prompt's raw JSON (messages, tools, schemas), and so many attachments, will hardly exceed."""
+    return max(0, text_bytes) // LEAST_BYTES_PER_TOKEN + attachments * TOKENS_PER_ATTACHMENT + 8
 
 
 def prompt_estimate(messages: bytes, extra_bytes: int = 0) -> int:
@@ -71,14 +64,14 @@ def text_estimate(text: str) -> int:
 def _collect(value: Any, texts: list[str], depth: int) -> int:
     """Gathers the strings of a message; returns the number of attachments."""
     if isinstance(value, str):
-        if value.startswith("data:") and len(value) > 100:
-            return 1
         if value:
             texts.append(value)
         return 0
     if depth > 20:
         return 0
     if isinstance(value, dict):
+        if value.get("type") in ATTACHMENTS:
+            return 1
         return sum(_collect(item, texts, depth + 1) for key, item in value.items() if key not in ("role", "type"))
     if isinstance(value, list):
         return sum(_collect(item, texts, depth + 1) for item in value)
@@ -115,6 +108,8 @@ def charge(
     `held` (nano-USD). `sent` false: no backend ever had the request, nothing is charged."""
     if not sent:
         return NOTHING
+    if reported is not None and reported.completion_tokens == 0 and output_tokens > 0:
+        reported = None  # it cannot be true
     if status == Status.COMPLETED and reported is not None:
         return Charge(reported, nano_from_pico(cost_pico(reported, rates)), False)
     if status in (Status.FAILED, Status.LOST):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models.functions import Now
 
 
 class Process(models.Model):
@@ -11,6 +12,7 @@ class Process(models.Model):
 
     name = models.CharField(max_length=200, help_text="host and process id, for people")
     started_at = models.DateTimeField()
+    lease_since = models.DateTimeField(db_default=Now(), help_text="since when it has renewed its lease without a gap")
     lease_until = models.DateTimeField()
     fenced = models.BooleanField(db_default=False)
 

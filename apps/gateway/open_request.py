@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from apps.catalog.pricing import Rates
-from apps.gateway.answers import AnswerReader
 from apps.gateway.http_client import Exchange
 from apps.gateway.metering import charge, output_estimate
+from apps.gateway.openai.answers import AnswerReader
 from apps.gateway.settlement import Settlement
 from apps.usage.models import Status
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from apps.catalog.pricing import Rates, Usage
 from apps.catalog.snapshot import ModelEntry
 from apps.gateway.metering import charge, output_estimate, prompt_estimate, prompt_upper_bound, text_estimate
+from apps.gateway.openai.chat import chat_completions
 from apps.gateway.plan import plan
 from apps.usage.models import Status
 
@@ -29,7 +30,7 @@ MODEL = ModelEntry(1, "m", "m", "", 0, 8_192, None, 1_024, "", (), (), (), froze
 @given(messages)
 def test_the_bound_of_a_prompt_is_no_lower_than_its_estimate(prompt):
     raw = json.dumps(prompt, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-    assert 0 < prompt_estimate(raw) <= prompt_upper_bound(raw)
+    assert 0 < prompt_estimate(raw) <= prompt_upper_bound(len(raw))
 
 
 @given(st.text())
@@ -49,11 +50,40 @@ def test_hostile_prompts_are_counted_too(raw):
     assert prompt_estimate(raw) >= 0
 
 
-def test_a_picture_counts_as_a_picture_and_not_as_its_bytes():
-    raw = json.dumps(
-        [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 400_000}}]}]
-    ).encode()
-    assert 2_000 <= prompt_estimate(raw) <= prompt_upper_bound(raw) < 3_000
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 400_000}},
+        {"type": "image_url", "image_url": {"url": "https://example.com/picture.png"}},
+        {"type": "input_audio", "input_audio": {"data": "A" * 400_000, "format": "wav"}},
+    ],
+)
+def test_a_picture_or_a_recording_counts_as_one_however_it_is_given(part):
+    request = chat_completions.parse(json.dumps({"model": "m", "messages": [{"role": "user", "content": [part]}]}).encode())
+    assert 2_000 <= request.prompt_estimate() <= request.prompt_bound() < 2_100
+
+
+@pytest.mark.parametrize(
+    "content", ["data:base64," + "hello world " * 1_000, [{"type": "text", "text": "data:base64," + "hello world " * 1_000}]]
+)
+def test_a_text_that_looks_like_a_data_url_is_text(content):
+    request = chat_completions.parse(json.dumps({"model": "m", "messages": [{"role": "user", "content": content}]}).encode())
+    assert request.prompt_bound() > 6_000
+    assert request.prompt_estimate() > 3_000
+
+
+def test_what_an_engine_may_make_of_unknown_fields_is_held_for():
+    fields = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    plain = chat_completions.parse(json.dumps(fields).encode()).prompt_bound()
+    larger = chat_completions.parse(json.dumps({**fields, "documents": [{"text": "x" * 10_000}]}).encode()).prompt_bound()
+    assert larger > plain + 4_900
+
+
+def test_usage_without_output_is_not_believed_of_an_answer_that_had_some():
+    rates = Rates(1, 1_000, 1_000, 2_000, 0)
+    paid = charge(Status.COMPLETED, reported=Usage(10, 0), prompt_tokens=12, output_tokens=7, rates=rates, held=10**9)
+    assert (paid.usage.prompt_tokens, paid.usage.completion_tokens, paid.estimated) == (12, 7, True)
+    assert paid.cost == 12 + 14
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**7))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
 from apps.gateway.http_client import HIGH_WATER, Broken, Exchange, HttpClient, TimedOut, Unreachable
-from tests.gateway.raw_servers import OK, REQUEST, WHOLE, Conversation, Server, answering, client, post, read_all, serving
+from tests.gateway.raw_servers import OK, REQUEST, WHOLE, Conversation, Server, answering, client, post, read_all, serving, whole
 
 
 @pytest.mark.parametrize(
@@ -20,22 +21,45 @@ async def test_headers_beyond_the_bound_are_broken(bomb):
             await post(http, server)
 
 
-async def test_headers_that_never_end_are_broken():
-    http = client()
+def endless(start: bytes, more: bytes) -> Callable[[Server], Conversation]:
+    """A server that says `start`, and then `more` for ever."""
 
     def conversation(server: Server) -> Conversation:
         async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await server.read_request(reader)
-            writer.write(OK)
+            writer.write(start)
             while True:
-                writer.write(b"a: b\r\n" * 1_000)
+                writer.write(more)
                 await writer.drain()
 
         return talk
 
-    async with serving(conversation) as server:
-        with pytest.raises(Broken):
-            await post(http, server)
+    return conversation
+
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("start", "more"), [(OK, b"a: b\r\n" * 1_000), (OK + b"a: ", b"b" * 6_000), (b"", CONTINUE * 250)], ids=["headers", "one header", "1xx"]
+)
+async def test_headers_that_never_end_are_broken(start: bytes, more: bytes):
+    async with serving(endless(start, more)) as server:
+        with pytest.raises(Broken, match="beyond the bound"):
+            await post(client(), server)
+
+
+async def test_a_trailer_that_never_ends_is_broken():
+    chunked = OK + b"transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\na: "
+    async with serving(endless(chunked, b"b" * 6_000)) as server:
+        exchange = await post(client(), server)
+        with pytest.raises(Broken, match="beyond the bound"):
+            await read_all(exchange)
+
+
+async def test_an_answer_of_any_length_may_follow_the_headers_at_once():
+    async with serving(answering(OK + b"content-length: 200000\r\n\r\n" + b"y" * 200_000)) as server:
+        assert await whole(client(), server) == b"y" * 200_000
 
 
 async def test_an_answer_that_nobody_reads_is_not_taken_in():

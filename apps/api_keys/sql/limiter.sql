@@ -40,7 +40,8 @@ BEGIN
   RETURN l;
 END $$;
 
--- Requests that ended: each corrects the tokens of the second it was admitted in, as long as that second is still in the window.
+-- Requests that ended: each corrects the tokens of the second it was admitted in. When that second has left the window, what was used
+-- beyond the reserve counts as used now, and what was reserved in vain is void: it has been given back. Slide the row before.
 CREATE OR REPLACE FUNCTION limiter_end(l api_keys_limiter, admitted_seconds bigint[], corrections bigint[]) RETURNS api_keys_limiter
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
@@ -51,9 +52,12 @@ BEGIN
     IF admitted_seconds[i] BETWEEN l.second - 60 AND l.second THEN
       slot := admitted_seconds[i] % 61 + 1;
       correction := greatest(corrections[i], -l.tokens[slot]);
-      l.tokens[slot] := l.tokens[slot] + correction;
-      l.tokens_in_window := l.tokens_in_window + correction;
+    ELSE
+      slot := l.second % 61 + 1;
+      correction := greatest(corrections[i], 0);
     END IF;
+    l.tokens[slot] := l.tokens[slot] + correction;
+    l.tokens_in_window := l.tokens_in_window + correction;
   END LOOP;
   l.open := greatest(0, l.open - cardinality(admitted_seconds));
   RETURN l;

@@ -3,15 +3,15 @@ the published schema. docs/openai-compatibility.md lists what happens to each pa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import msgspec
 
 from apps.catalog.snapshot import BackendEntry, ModelEntry
 from apps.gateway import metering
-from apps.gateway.answers import AnswerReader, View
 from apps.gateway.openai import functions, messages, reasoning
+from apps.gateway.openai.answers import AnswerReader, View
 from apps.gateway.openai.fields import (
     Choices,
     LogitBias,
@@ -30,6 +30,7 @@ from apps.gateway.openai.fields import (
     parse,
     refuse,
     shows_usage,
+    unlisted,
 )
 from apps.usage.models import Dialect
 
@@ -101,6 +102,8 @@ class ChatCompletionRequest(msgspec.Struct):
     function_call: Literal["none", "auto"] | NamedFunction | None = None
 
 
+# Fields besides the messages that engines write into the prompt.
+IN_THE_PROMPT = ("tools", "functions", "response_format")
 _decoder = msgspec.json.Decoder(ChatCompletionRequest)
 
 
@@ -110,12 +113,15 @@ class ChatRequest:
 
     body: bytes
     request: ChatCompletionRequest
-    messages: list[messages.Message]
-    legacy: bool = field(init=False)
+    conversation: messages.Conversation
+    described_bytes: int
+    """Of what is in the prompt besides the messages: tools, schemas, and whatever an engine may make of fields we do not know."""
 
-    def __post_init__(self) -> None:
-        self.legacy = bool(self.request.functions or self.request.function_call) or any(
-            m.function_call is not None or m.role == "function" for m in self.messages
+    @property
+    def legacy(self) -> bool:
+        """It speaks of functions where tools are meant."""
+        return bool(self.request.functions or self.request.function_call) or any(
+            message.function_call is not None or message.role == "function" for message in self.conversation.messages
         )
 
     @property
@@ -139,18 +145,14 @@ class ChatRequest:
         return self.request.max_completion_tokens or self.request.max_tokens
 
     def prompt_bound(self) -> int:
-        if self.request.tools is None and self.request.functions is None and self.request.response_format is None:
-            return metering.prompt_upper_bound(self.request.messages)
-        # Tools and schemas are part of the prompt; what else the body holds is small.
-        return metering.prompt_upper_bound(self.body)
+        text_bytes = len(bytes(self.request.messages)) - self.conversation.attachment_bytes + self.described_bytes
+        return metering.prompt_upper_bound(text_bytes, self.conversation.attachments)
 
     def prompt_estimate(self) -> int:
-        fields = decode_fields(self.body)
-        described = sum(len(bytes(fields[name])) for name in ("tools", "functions", "response_format") if name in fields)
-        return metering.prompt_estimate(self.request.messages, extra_bytes=described)
+        return metering.prompt_estimate(self.request.messages, extra_bytes=self.described_bytes)
 
     def check(self, model: ModelEntry) -> None:
-        messages.check_modalities(self.messages, model)
+        messages.check_modalities(self.conversation, model)
         if "audio" in (self.request.modalities or ()) and "audio" not in model.output_modalities:
             raise refuse("modalities", f"the model {model.public_id!r} does not answer with audio")
 
@@ -166,7 +168,7 @@ class ChatRequest:
         if self.legacy:
             fields |= {name: msgspec.json.decode(fields[name]) for name in ("functions", "function_call", "messages") if name in fields}
             functions.to_tools(fields)
-        if messages.needs_repair(self.request.messages, self.messages):
+        if messages.needs_repair(self.request.messages, self.conversation.messages):
             listed = fields["messages"] if self.legacy else msgspec.json.decode(self.request.messages)
             messages.repair(listed)
             fields["messages"] = listed
@@ -193,9 +195,11 @@ class ChatCompletions:
     def parse(self, body: bytes) -> ChatRequest:
         """Raises BadRequest that names the field."""
         request = parse(_decoder, body)
-        parsed = ChatRequest(body, request, messages.check_messages(request.messages))
+        fields = decode_fields(body)
+        described = [*unlisted(fields, ChatCompletionRequest), *(name for name in IN_THE_PROMPT if name in fields)]
+        conversation = messages.check_messages(request.messages)
         _check(request)
-        return parsed
+        return ChatRequest(body, request, conversation, sum(len(bytes(fields[name])) for name in described))
 
 
 def _check(request: ChatCompletionRequest) -> None:

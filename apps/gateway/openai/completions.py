@@ -9,7 +9,7 @@ import msgspec
 
 from apps.catalog.snapshot import BackendEntry, ModelEntry
 from apps.gateway import metering
-from apps.gateway.answers import AnswerReader, View
+from apps.gateway.openai.answers import AnswerReader, View
 from apps.gateway.openai.fields import (
     MAX_CHOICES,
     Choices,
@@ -23,11 +23,13 @@ from apps.gateway.openai.fields import (
     Temperature,
     Tokens,
     check_stream_options,
+    decode_fields,
     for_backend,
     parse,
     parse_part,
     refuse,
     shows_usage,
+    unlisted,
 )
 from apps.usage.models import Dialect
 
@@ -75,6 +77,8 @@ class TextRequest:
     texts: list[str]
     token_ids: int
     prompts: int
+    described_bytes: int
+    """Of a suffix, and of whatever an engine may make of fields we do not know."""
 
     @property
     def model_id(self) -> str:
@@ -94,10 +98,11 @@ class TextRequest:
         return self.request.max_tokens
 
     def prompt_bound(self) -> int:
-        return self.token_ids + (metering.prompt_upper_bound(self.request.prompt) if self.texts else 8)
+        text_bytes = len(bytes(self.request.prompt)) if self.texts else 0
+        return self.token_ids + metering.prompt_upper_bound(text_bytes + self.described_bytes)
 
     def prompt_estimate(self) -> int:
-        return self.token_ids + sum(map(metering.text_estimate, self.texts))
+        return self.token_ids + sum(map(metering.text_estimate, self.texts)) + self.described_bytes // metering.USUAL_BYTES_PER_TOKEN
 
     def check(self, model: ModelEntry) -> None:
         """Every model that chats also completes; what it makes of a suffix is its own business."""
@@ -131,7 +136,9 @@ class Completions:
         if request.best_of is not None and request.best_of > (request.n or 1) and request.stream:
             raise refuse("best_of", "cannot be streamed when it is more than 'n'")
         texts, token_ids, prompts = _prompt(request.prompt)
-        parsed = TextRequest(body, request, texts, token_ids, prompts)
+        fields = decode_fields(body)
+        described = [*unlisted(fields, CompletionRequest), *(name for name in ("suffix",) if name in fields)]
+        parsed = TextRequest(body, request, texts, token_ids, prompts, sum(len(bytes(fields[name])) for name in described))
         if parsed.choices > MAX_CHOICES:
             raise refuse("n", f"prompts × n (or best_of) is {parsed.choices}; at most {MAX_CHOICES} answers at a time")
         return parsed

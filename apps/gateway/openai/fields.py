@@ -14,7 +14,10 @@ MAX_STOPS = 16
 
 # Fields that are for us alone, and engines' own words for the output bound, which would undo the one that was held for.
 OURS = ("preset",)
-BEYOND_THE_BOUND = ("n_predict", "num_predict", "max_new_tokens")
+BEYOND_THE_BOUND = ("n_predict", "num_predict", "max_new_tokens", "use_beam_search")
+# Words between an operator's own router and its engines: where a request runs, and before whom.
+ROUTING = ("priority", "kv_transfer_params", "bootstrap_host", "bootstrap_port", "bootstrap_room", "data_parallel_rank")
+LEFT_OUT = OURS + BEYOND_THE_BOUND + ROUTING
 
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
@@ -95,13 +98,25 @@ def check_stream_options(stream: bool | None, options: StreamOptions | None) -> 
         raise refuse("stream_options", "only allowed when 'stream' is true")
 
 
+def unlisted(fields: dict[str, Any], structure: type[msgspec.Struct]) -> list[str]:
+    """The names of fields that are not the structure's: they are passed on. Raises BadRequest for one that differs from a name that
+    means something only by its case: some engines do not mind the case, and would take it for the other."""
+    known = set(structure.__struct_fields__)
+    folded = {name.casefold() for name in (*known, *LEFT_OUT, "best_of")}
+    names = [name for name in fields if name not in known]
+    for name in names:
+        if name.casefold() in folded and name != name.casefold():
+            raise refuse(name, f"write this field's name as {name.casefold()!r}")
+    return names
+
+
 def for_backend(body: bytes, upstream_model: str, stream: bool | None, max_output: int | None) -> dict[str, Any]:
     """The request's top-level fields as every backend gets them; what is not set here keeps its bytes.
 
     `max_output` is the bound that was held for; it goes out as `max_tokens`, which every engine knows. None leaves the client's."""
     fields: dict[str, Any] = decode_fields(body)
     fields["model"] = upstream_model
-    for name in OURS + BEYOND_THE_BOUND:
+    for name in LEFT_OUT:
         fields.pop(name, None)
     if max_output is not None:
         fields["max_tokens"] = max_output

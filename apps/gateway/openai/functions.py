@@ -38,8 +38,8 @@ def messages_to_tools(messages: list[dict[str, Any]]) -> None:
 def from_tools(choice: dict[str, Any]) -> None:
     """Rewrites one choice of an answer or of a chunk: the first tool call is the function call."""
     carrier = choice.get("delta") or choice.get("message")
-    if isinstance(carrier, dict) and (calls := carrier.pop("tool_calls", None)):
-        first = next((call for call in calls if call.get("index", 0) == 0), None)
+    if isinstance(carrier, dict) and isinstance(calls := carrier.pop("tool_calls", None), list):
+        first = next((call for call in calls if isinstance(call, dict) and call.get("index", 0) == 0), None)
         if first is not None and isinstance(first.get("function"), dict):
             carrier["function_call"] = first["function"]
     if choice.get("finish_reason") == "tool_calls":

@@ -5,11 +5,13 @@ Only what every backend needs is asked for; a part of a type we do not know is t
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from apps.catalog.snapshot import ModelEntry
+from apps.gateway.metering import ATTACHMENTS
 from apps.gateway.openai.fields import parse_part, refuse
 
 ROLES = Literal["system", "developer", "user", "assistant", "tool", "function"]
@@ -55,14 +57,31 @@ _decode_messages = msgspec.json.Decoder(list[Message])
 _decode_part = msgspec.json.Decoder(Part)
 # What a part of a type carries under its own name, and the modality a model must read for it.
 NEEDS = {"text": ("text", "text"), "image_url": ("image_url", "image"), "input_audio": ("input_audio", "audio")}
+IMAGE_SCHEMES = ("https://", "http://", "data:")
+MAX_MESSAGES = 10_000
+MAX_PARTS = 20_000
 
 
-def check_messages(raw: msgspec.Raw) -> list[Message]:
+@dataclass(slots=True)
+class Conversation:
+    """The messages of a request, and what of them is no text: how many pictures and recordings, their bytes, and what has to be read."""
+
+    messages: list[Message]
+    attachments: int = 0
+    attachment_bytes: int = 0
+    modalities: list[tuple[str, str]] = field(default_factory=list)  # (where, what a model must read)
+
+
+def check_messages(raw: msgspec.Raw) -> Conversation:
     """At least one message, each with a known role and content of a known form. Raises BadRequest that names the place."""
-    messages = parse_part(_decode_messages, raw, "messages")
-    if not messages:
+    text = bytes(raw)
+    # Counted before they are parsed: millions of tiny ones would hold everybody else up.
+    if text.count(b'"role"') > MAX_MESSAGES or text.count(b'"type"') > MAX_PARTS:
+        raise refuse("messages", f"at most {MAX_MESSAGES} messages and {MAX_PARTS} parts")
+    conversation = Conversation(parse_part(_decode_messages, raw, "messages"))
+    if not conversation.messages:
         raise refuse("messages", "at least one message is required")
-    for number, message in enumerate(messages):
+    for number, message in enumerate(conversation.messages):
         place = f"messages[{number}]"
         if message.role == "tool" and message.tool_call_id is None:
             raise refuse(f"{place}.tool_call_id", "this field is required in a message of role 'tool'")
@@ -72,28 +91,32 @@ def check_messages(raw: msgspec.Raw) -> list[Message]:
             raise refuse(f"{place}.content", f"this field is required in a message of role '{message.role}'")
         if isinstance(message.content, list):
             for index, part in enumerate(message.content):
-                _check_part(part, f"{place}.content[{index}]")
-    return messages
+                _check_part(part, f"{place}.content[{index}]", conversation)
+    return conversation
 
 
-def _check_part(raw: msgspec.Raw, place: str) -> None:
+def _check_part(raw: msgspec.Raw, place: str, conversation: Conversation) -> None:
     part = parse_part(_decode_part, raw, place)
-    if part.type in NEEDS and getattr(part, NEEDS[part.type][0]) is None:
-        raise refuse(f"{place}.{NEEDS[part.type][0]}", f"this field is required in a part of type '{part.type}'")
+    name, modality = NEEDS.get(part.type, ("", ""))
+    if not name:
+        return  # not one of OpenAI's: the backend's to judge, and all of it counts as text
+    if getattr(part, name) is None:
+        raise refuse(f"{place}.{name}", f"this field is required in a part of type '{part.type}'")
+    if part.image_url is not None and not part.image_url.url.startswith(IMAGE_SCHEMES):
+        raise refuse(f"{place}.image_url.url", "an image is given by an address (https://) or as a data: URL")
+    conversation.modalities.append((place, modality))
+    if part.type in ATTACHMENTS:
+        conversation.attachments += 1
+        conversation.attachment_bytes += len(bytes(raw))
 
 
-def check_modalities(messages: list[Message], model: ModelEntry) -> None:
+def check_modalities(conversation: Conversation, model: ModelEntry) -> None:
     """A model that says what it reads is not sent anything else. Raises BadRequest."""
     if not model.input_modalities:
         return
-    for number, message in enumerate(messages):
-        if not isinstance(message.content, list):
-            continue
-        for index, raw in enumerate(message.content):
-            kind = _decode_part.decode(raw).type
-            modality = NEEDS.get(kind, ("", "text"))[1]
-            if modality not in model.input_modalities:
-                raise refuse(f"messages[{number}].content[{index}]", f"the model {model.public_id!r} does not read {modality}")
+    for place, modality in conversation.modalities:
+        if modality not in model.input_modalities:
+            raise refuse(place, f"the model {model.public_id!r} does not read {modality}")
 
 
 def repair(messages: list[dict[str, Any]]) -> None:

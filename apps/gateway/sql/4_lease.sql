@@ -4,11 +4,11 @@
 -- A new process; returns its id. A process that was fenced registers again under a new id.
 CREATE OR REPLACE FUNCTION gateway_register(name text, lease_seconds double precision) RETURNS bigint
 LANGUAGE sql AS $$
-  INSERT INTO gateway_process (name, started_at, lease_until)
-  VALUES (name, clock_timestamp(), clock_timestamp() + make_interval(secs => lease_seconds)) RETURNING id
+  INSERT INTO gateway_process (name, started_at, lease_since, lease_until)
+  VALUES (name, clock_timestamp(), clock_timestamp(), clock_timestamp() + make_interval(secs => lease_seconds)) RETURNING id
 $$;
 
--- Renews the lease and writes the checkpoints of open requests: what each would cost if it ended now (nano-USD), and its tokens.
+-- Renews the lease, which begins anew (`lease_since`) when less than a quarter of it was left, and writes the checkpoints of open requests: what each would cost if it ended now (nano-USD), and its tokens.
 -- Returns the ids whose hold is gone (their streams must end), or NULL when the process is fenced.
 -- Rows that a settlement is about to delete are skipped, not waited for: this statement takes no account locks.
 CREATE OR REPLACE FUNCTION gateway_renew(
@@ -17,7 +17,9 @@ RETURNS uuid[]
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
-  UPDATE gateway_process p SET lease_until = clock_timestamp() + make_interval(secs => lease_seconds) WHERE p.id = process AND NOT p.fenced;
+  UPDATE gateway_process p SET lease_until = clock_timestamp() + make_interval(secs => lease_seconds),
+    lease_since = CASE WHEN p.lease_until < clock_timestamp() + make_interval(secs => lease_seconds / 4) THEN clock_timestamp() ELSE p.lease_since END
+  WHERE p.id = process AND NOT p.fenced;
   IF NOT FOUND THEN RETURN NULL; END IF;
   WITH checkpoint AS (
     SELECT * FROM unnest(ids, backends, costs, prompt_tokens, completion_tokens) c (id, backend_id, cost, prompt, completion)
@@ -43,7 +45,10 @@ LANGUAGE sql AS $$
 $$;
 
 -- Fences the processes whose lease ran out, then ends up to `most` of the holds of fenced and unknown processes at their last
--- checkpoint; and holds of two hours, twice as old as any request may get, whoever owns them. Returns how many it ended. After a restart of the database nobody is fenced for one lease, since nobody could renew.
+-- checkpoint; and holds of two hours, twice as old as any request may get, whoever owns them. Returns how many it ended.
+-- Nobody is fenced unless one process has renewed for a whole lease without a gap: when the database was away or out of reach, the
+-- first that is back must not take the others for dead. Nor for one lease after a restart of the database, since nobody could renew.
+-- The holds are taken from all accounts in turn, so that those of an account that is locked leave room for the others'.
 -- Fencing waits for a renewal that holds the process's row, and no renewal succeeds after it: the checkpoints read are the last.
 CREATE OR REPLACE FUNCTION gateway_reap(lease_seconds double precision, most int) RETURNS int
 LANGUAGE plpgsql AS $$
@@ -52,7 +57,10 @@ DECLARE
   reaped int;
 BEGIN
   IF clock_timestamp() < pg_postmaster_start_time() + make_interval(secs => lease_seconds) THEN RETURN 0; END IF;
-  UPDATE gateway_process p SET fenced = true WHERE NOT p.fenced AND p.lease_until < clock_timestamp();
+  IF EXISTS (SELECT FROM gateway_process p WHERE NOT p.fenced AND p.lease_until >= clock_timestamp() + make_interval(secs => lease_seconds / 4)
+             AND p.lease_since <= clock_timestamp() - make_interval(secs => lease_seconds)) THEN
+    UPDATE gateway_process p SET fenced = true WHERE NOT p.fenced AND p.lease_until < clock_timestamp();
+  END IF;
   SELECT count(*) INTO reaped FROM (
     SELECT array_agg(h.id) AS ids, array_agg(h.account_id) AS accounts, array_agg(h.key_id) AS keys, array_agg(true) AS logged,
       array_agg(h.checkpoint_cost) AS costs, array_agg((h.checkpoint_prompt_tokens + h.checkpoint_completion_tokens)::bigint) AS tpm,
@@ -61,7 +69,8 @@ BEGIN
       array_agg('gateway_lost'::text) AS error_codes, array_agg(h.checkpoint_prompt_tokens) AS prompt, array_agg(0) AS zeros,
       array_agg(h.checkpoint_completion_tokens) AS completion, array_agg(true) AS estimated, array_agg(NULL::int) AS unknown,
       array_agg(least(greatest(extract(epoch FROM clock_timestamp() - h.admitted_at) * 1000, 0), 2147483647)::int) AS total_ms
-    FROM (SELECT x.* FROM gateway_hold x LEFT JOIN gateway_process p ON p.id = x.process_id WHERE p.fenced IS NOT FALSE OR x.admitted_at < clock_timestamp() - interval '2 hours' LIMIT most) h
+    FROM (SELECT x.* FROM gateway_hold x LEFT JOIN gateway_process p ON p.id = x.process_id WHERE p.fenced IS NOT FALSE OR x.admitted_at < clock_timestamp() - interval '2 hours'
+          ORDER BY row_number() OVER (PARTITION BY x.account_id ORDER BY x.id), x.id LIMIT most) h
   ) lost
   CROSS JOIN LATERAL gateway_settle(lost.ids, lost.accounts, lost.keys, lost.logged, lost.costs, lost.tpm, lost.models, lost.prices, lost.backends,
     lost.dialects, lost.streamed, lost.statuses, lost.http_statuses, lost.finish_reasons, lost.error_codes, lost.prompt, lost.zeros, lost.completion,

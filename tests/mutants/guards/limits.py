@@ -27,7 +27,7 @@ LIMIT_GUARDS = [
     Mutant(
         "tokens-not-corrected", "reserved tokens are corrected to the real ones at settlement",
         (EXACT + "test_the_estimate_is_reserved_at_admission_and_corrected_at_settlement", SLIDE + "test_tokens_are_corrected_in_the_second_they_were_reserved_in", MACHINE),
-        LIMITER, "      l.tokens_in_window := l.tokens_in_window + correction;\n", "",
+        LIMITER, "    l.tokens_in_window := l.tokens_in_window + correction;\n", "",
     ),
     Mutant(
         "correction-in-a-foreign-second", "a late correction does not touch the second that has taken over its slot",

@@ -96,7 +96,7 @@ SETTLEMENT_GUARDS = [
     Mutant(
         "forgotten-holds-stay", "a hold that its living process forgot is resolved in the end",
         (LOST + "test_a_hold_older_than_any_request_is_resolved_though_its_process_lives", MACHINE),
-        LEASE, " OR x.admitted_at < clock_timestamp() - interval '2 hours' LIMIT", " LIMIT",
+        LEASE, " OR x.admitted_at < clock_timestamp() - interval '2 hours'\n", "\n",
     ),
     Mutant(
         "old-holds-overflow", "a hold of any age can be reaped",

@@ -41,6 +41,7 @@ class _Delta(msgspec.Struct, gc=False):
 
 
 class _Choice(msgspec.Struct, gc=False):
+    index: int = 0
     delta: _Delta | None = None
     message: _Delta | None = None
     text: msgspec.Raw = NOTHING
@@ -66,7 +67,7 @@ class _Details(msgspec.Struct):
 
 class _Usage(msgspec.Struct):
     prompt_tokens: int
-    completion_tokens: int = 0
+    completion_tokens: int
     prompt_tokens_details: _Details | None = None
     completion_tokens_details: _Details | None = None
 
@@ -114,8 +115,9 @@ class AnswerReader:
         # Twice the context is more than any backend can have read for a prompt or written a choice: beyond that its count is absurd.
         self._most = (2 * context_length * prompts, 2 * context_length * choices)
         self.usage: Usage | None = None
-        self.usage_seen = False
         self.finish_reason = ""
+        self._finished: set[int] = set()  # choices that came to their end
+        self._choices = choices
         self.done = False
         self.pieces = 0  # chunks that carried something generated
         self.text_bytes = 0  # of it, as JSON
@@ -123,7 +125,7 @@ class AnswerReader:
     @property
     def finished(self) -> bool:
         """The answer ended as an answer ends; anything else is a break."""
-        return self.done or bool(self.finish_reason)
+        return self.done or len(self._finished) >= self._choices
 
     def chunk(self, payload: bytes) -> bytes | None:
         """One event of a stream; returns the payload for the client, None to hide it. Raises BadAnswer and BackendRefused."""
@@ -157,6 +159,7 @@ class AnswerReader:
         """Notes what a choice says; returns whether the client must see it otherwise than the backend wrote it."""
         if choice.finish_reason:
             self.finish_reason = _known_word(choice.finish_reason)
+            self._finished.add(choice.index)
         if grown := (_length(carrier) if carrier is not None else 0) + _text_length(choice.text):
             self.pieces += 1
             self.text_bytes += grown
@@ -177,10 +180,9 @@ class AnswerReader:
                 chunk = _decode(payload := _NO_NUMBER.sub(b"null", payload))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise BadAnswer(f"not a chunk of an answer: {error}") from None
-        if chunk.error != NULL and chunk.choices is None:
+        if chunk.error != NULL:
             raise BackendRefused(bytes(chunk.error)[:500].decode(errors="replace"))
         if self._has_usage(chunk):
-            self.usage_seen = True
             # The last report counts: some backends report a running total in every chunk.
             self.usage = read_usage(chunk.usage, *self._most)
         return chunk, payload
