@@ -42,8 +42,9 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         elif path in ("/readyz", "/readyz/"):
             ready = host.gateway is not None and host.gateway.ready()
             await _plain(send, 200 if ready else 503, b"ready\n" if ready else b"not ready\n")
-        elif is_api_path(path) and gateway_door.announces_too_much(scope):
-            await gateway_door.refuse_too_large(scope, receive, send)  # before Django spools it to disk
+        elif is_api_path(path):
+            if not await gateway_door.refused_by_length(scope, receive, send):  # before Django spools it to disk
+                await django_application(scope, gateway_door.in_time(scope, receive, send), send)  # type: ignore[arg-type]  # as below
         else:
             await django_application(scope, receive, send)  # type: ignore[arg-type]  # ASGI's own types are narrower than its messages
     elif kind == "lifespan":

@@ -60,6 +60,8 @@ LEASE_S = env.seconds("LEASE_S", 15, 2, 300)
 BACKEND_TIMEOUT_S = env.seconds("BACKEND_TIMEOUT_S", 120, 0.1, 3600)
 ALLOW_PRIVATE_BACKENDS = env.flag("ALLOW_PRIVATE_BACKENDS", not PRODUCTION)
 MAX_REQUEST_BYTES = env.integer("MAX_REQUEST_BYTES", 20_000_000, 1_000, 1_000_000_000)
+BODY_TIMEOUT_S = env.seconds("BODY_TIMEOUT_S", 60, 0.1, 3600)
+CLIENT_IDLE_S = env.seconds("CLIENT_IDLE_S", 60, 0.1, 3600)
 METRICS_TOKEN = env.text("METRICS_TOKEN")  # for /metrics from other machines; empty: from this one only
 DRAIN_S = env.seconds("DRAIN_S", 15, 0, 600)
 CORS_ORIGINS = env.words("CORS_ORIGINS")  # web pages of these origins may call the API from a browser; * for any
@@ -193,7 +195,7 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
-LOGIN_REDIRECT_URL = "/dashboard"
+LOGIN_REDIRECT_URL = "/"  # the dashboard, once it is there
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},

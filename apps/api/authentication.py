@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
+
 from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.db.models.functions import Now
 from django.http import HttpRequest
@@ -14,14 +17,15 @@ from apps.api_keys.models import ApiKey, Scope
 from apps.gateway.admission import KEY_EXPIRED, KEY_REFUSED, SUSPENDED, key_refusal
 from apps.gateway.client import bearer
 from apps.gateway.errors import Unauthorized
-from apps.gateway.keyring import MISSING_KEY
+from apps.gateway.keyring import MISSING_KEY, REMEMBERED, Throttle
+from apps.gateway.reading import client_address
 
 
 class ApiKeyAuthentication(BaseAuthentication):
     """`request.auth` becomes the ApiKey, its account loaded; there is no user. No key, or one not in force, raises an ApiError."""
 
     def authenticate(self, request: Request) -> tuple[None, ApiKey]:
-        return None, key_in_force(bearer_of(request._request))
+        return None, key_in_force(bearer_of(request._request), address_of(request._request))
 
 
 def bearer_of(request: HttpRequest) -> str | None:
@@ -29,14 +33,55 @@ def bearer_of(request: HttpRequest) -> str | None:
     return bearer(request.META.get("HTTP_AUTHORIZATION"), request.META.get("HTTP_X_API_KEY"))
 
 
-def key_in_force(key: str | None) -> ApiKey:
-    """The inference key's row, in one query. Raises Unauthorized and Forbidden, judged in the order of gateway_admit."""
+def address_of(request: HttpRequest) -> str:
+    """The client's address, as the fast door sees it."""
+    return client_address(request.META.get("REMOTE_ADDR") or "", request.META.get("HTTP_X_FORWARDED_FOR") or "")
+
+
+class KnownKeys:
+    """Digests of keys that exist, seen by this process: whoever has one of them is not guessing. For any thread."""
+
+    def __init__(self) -> None:
+        self._digests: OrderedDict[bytes, None] = OrderedDict()
+        self._throttle = Throttle()
+        self._lock = threading.Lock()
+
+    def check(self, digest: bytes, address: str) -> None:
+        """Raises RateLimited for an unknown key from an address that has tried too many wrong ones."""
+        with self._lock:
+            if digest not in self._digests:
+                self._throttle.check(address)
+
+    def found(self, digest: bytes) -> None:
+        with self._lock:
+            self._digests[digest] = None
+            self._digests.move_to_end(digest)
+            while len(self._digests) > REMEMBERED:
+                self._digests.popitem(last=False)
+
+    def wrong(self, address: str) -> None:
+        with self._lock:
+            self._throttle.wrong(address)
+
+
+known_keys = KnownKeys()
+
+
+def key_in_force(key: str | None, address: str) -> ApiKey:
+    """The inference key's row, in one query. Raises Unauthorized and Forbidden, judged in the order of gateway_admit, and
+    RateLimited (too many wrong keys from this address)."""
     if not key:
         raise Unauthorized(MISSING_KEY, code="missing_api_key")
+    digest = minting.digest(key)
+    known_keys.check(digest, address)
     expired = ExpressionWrapper(Q(expires_at__lte=Now()), output_field=BooleanField())
     rows = ApiKey.objects.select_related("account").annotate(expired=expired)
-    row = rows.filter(digest=minting.digest(key)).first() if minting.well_formed(key) else None
-    if row is None or row.revoked_at is not None or row.scope != Scope.INFERENCE:
+    row = rows.filter(digest=digest).first() if minting.well_formed(key) else None
+    if row is None:
+        known_keys.wrong(address)
+        raise key_refusal(KEY_REFUSED)
+    known_keys.found(digest)
+    if row.revoked_at is not None or row.scope != Scope.INFERENCE:
         raise key_refusal(KEY_REFUSED)
     if row.expired:
         raise key_refusal(KEY_EXPIRED)

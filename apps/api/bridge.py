@@ -14,6 +14,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import Enum
 
+from django.conf import settings
+
 from apps.gateway.errors import Header
 
 log = logging.getLogger(__name__)
@@ -86,8 +88,16 @@ class Bridge:
             self._callback()
 
     async def _put(self, item: Head | bytes | Mark) -> None:
-        if not self._gone:
-            await self.items.put(item)
+        """Waits for the reader, up to CLIENT_IDLE_S. One that does not read for so long has gone, and if it comes back finds that
+        its answer broke off."""
+        if self._gone:
+            return
+        try:
+            async with asyncio.timeout(settings.CLIENT_IDLE_S):
+                await self.items.put(item)
+        except TimeoutError:
+            self.leave()
+            self.items.put_nowait(Mark.BROKEN)
 
     def _drain(self) -> None:
         while not self.items.empty():

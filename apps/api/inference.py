@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from asgiref.sync import async_to_sync
@@ -12,12 +13,11 @@ from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 
-from apps.api.authentication import bearer_of
+from apps.api.authentication import address_of, bearer_of
 from apps.api.bridge import Answer, AsyncPieces, BlockingPieces, Bridge
 from apps.api.schema import inference_operation
 from apps.api.views import ApiView, django_headers
 from apps.core.ids import uuid7
-from apps.gateway.asgi import check_media_type, client_address, too_large
 from apps.gateway.client import Call
 from apps.gateway.endpoint import Endpoint
 from apps.gateway.errors import InternalError
@@ -25,6 +25,7 @@ from apps.gateway.inference import answer_call
 from apps.gateway.openai.chat import ChatCompletionRequest, chat_completions
 from apps.gateway.openai.completions import CompletionRequest, completions
 from apps.gateway.process import host
+from apps.gateway.reading import check_length, check_media_type, too_large
 
 
 class InferenceView(ApiView):
@@ -37,10 +38,12 @@ class InferenceView(ApiView):
         """Runs in a thread, never on the gateway's loop: under WSGI the server's, under ASGI the one Django gives each request."""
         arrived = time.monotonic()
         django_request = request._request
-        body = read_body(django_request)
-        address = client_address(django_request.META.get("REMOTE_ADDR") or "", django_request.META.get("HTTP_X_FORWARDED_FOR") or "")
-        call = Call(uuid7(), bearer_of(django_request), address, body, arrived)
+        check_length(django_request.META.get("CONTENT_LENGTH") or "")
+        check_media_type(django_request.META.get("CONTENT_TYPE") or "")
+        key, address = bearer_of(django_request), address_of(django_request)
         gateway, loop = host.from_thread()
+        asyncio.run_coroutine_threadsafe(gateway.keyring.find(key, address), loop).result()  # a stranger's body is not read
+        call = Call(uuid7(), key, address, read_body(django_request), arrived)
         bridge = Bridge(loop)
         answer = Answer(bridge)
         bridge.begin(answer_call(gateway, self.endpoint, call, bridge))
@@ -78,13 +81,9 @@ async def _respond(answer: Answer, under_asgi: bool) -> HttpResponseBase:
 
 
 def read_body(request: HttpRequest) -> bytes:
-    """The body as it was sent. Raises UnsupportedMediaType and TooLarge."""
-    check_media_type(request.META.get("CONTENT_TYPE") or "")
-    most = settings.MAX_REQUEST_BYTES
-    length = request.META.get("CONTENT_LENGTH") or ""
-    if length.isascii() and length.isdigit() and int(length) > most:
-        raise too_large(most)
-    body: bytes = request.read(most + 1)
-    if len(body) > most:
-        raise too_large(most)
+    """The body as it was sent. Raises TooLarge. Under ASGI Django has read it before (apps/gateway/asgi.py: `in_time`); how long a
+    WSGI server waits for it is that server's to say."""
+    body: bytes = request.read(settings.MAX_REQUEST_BYTES + 1)
+    if len(body) > settings.MAX_REQUEST_BYTES:
+        raise too_large()
     return body

@@ -96,7 +96,11 @@ class Models(ApiView):
         operation_id="list_models",
         tags=["models"],
         summary="List models",
-        responses={200: ModelList, 401: OpenApiResponse(ErrorAnswer, "No key, or none in force.")},
+        responses={
+            200: ModelList,
+            401: OpenApiResponse(ErrorAnswer, "No key, or none in force."),
+            429: OpenApiResponse(ErrorAnswer, "Too many wrong keys from this address."),
+        },
     )
     def get(self, request: Request) -> HttpResponse:
         return json_response(msgspec.json.encode(ModelList([model_info(price) for price in prices_in_force()])))

@@ -112,6 +112,7 @@ _ERRORS = {
     402: "The credit does not cover the request.",
     403: "The account is suspended.",
     404: "No such model.",
+    408: "The request's body took too long.",
     413: "The request is too large.",
     415: "The body is not JSON.",
     429: "A limit of the key; `Retry-After` says when to try again.",

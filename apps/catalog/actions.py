@@ -43,7 +43,7 @@ def _save_model(public_id: str, fields: dict[str, Any], prices: dict[str, int]) 
     if not 1 <= bound <= model.context_length:
         raise ValidationError({"max_output_length": f"{bound} is not from 1 to the context length, {model.context_length}"})
     model.default_max_output = min(USUAL_OUTPUT if created else model.default_max_output, bound)
-    model.full_clean()
+    model.full_clean(validate_unique=False)  # of two who add it at once, the database finds the second
     model.save()
     set_price(model, prices)
     return model, created

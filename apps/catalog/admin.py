@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
 from apps.catalog.backend_urls import check_backend_url
-from apps.catalog.models import FEATURES, Backend, Model, Price
+from apps.catalog.models import FEATURES, Backend, Model, Price, api_key_validator
 from apps.core.money import price_from_usd_per_million, price_from_usd_per_request, usd_per_million_from_pico, usd_per_token_from_pico
 
 
@@ -107,7 +107,11 @@ class BackendForm(forms.ModelForm):
     """The key is written here and never shown."""
 
     new_api_key = forms.CharField(
-        label="API key", required=False, widget=forms.PasswordInput, help_text="Never shown. Leave it empty to keep the present one."
+        label="API key",
+        required=False,
+        widget=forms.PasswordInput,
+        validators=[api_key_validator],
+        help_text="Never shown. Leave it empty to keep the present one.",
     )
     remove_api_key = forms.BooleanField(label="remove the API key", required=False)
 

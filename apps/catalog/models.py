@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.utils import timezone
@@ -31,9 +32,17 @@ public_id_validator = RegexValidator(
     "A model id is a name, or an organisation and a name parted by '/', of letters, digits and . _ : -",
 )
 
+# It stands in a header of every request to the backend.
+api_key_validator = RegexValidator(
+    r"^[\x21-\x7e]*\Z", "An API key is made of printable ASCII characters without spaces: check what was pasted along with it."
+)
+
 
 def _texts() -> ArrayField:
     return ArrayField(models.CharField(max_length=64), default=list, blank=True)
+
+
+_TIMEOUT = [MinValueValidator(0.1), MaxValueValidator(3600)]  # seconds
 
 
 class Model(models.Model):
@@ -99,8 +108,10 @@ class Backend(models.Model):
         null=True, blank=True, help_text="requests at a time from one gateway process; empty: no bound"
     )
     connect_timeout_s = models.FloatField(default=5, validators=[MinValueValidator(0.1), MaxValueValidator(60)])
-    first_byte_timeout_s = models.FloatField(null=True, blank=True, help_text="seconds; empty: BACKEND_TIMEOUT_S")
-    idle_timeout_s = models.FloatField(null=True, blank=True, help_text="seconds between two pieces of an answer; empty: BACKEND_TIMEOUT_S")
+    first_byte_timeout_s = models.FloatField(null=True, blank=True, validators=_TIMEOUT, help_text="seconds; empty: BACKEND_TIMEOUT_S")
+    idle_timeout_s = models.FloatField(
+        null=True, blank=True, validators=_TIMEOUT, help_text="seconds between two pieces of an answer; empty: BACKEND_TIMEOUT_S"
+    )
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
     # Written by the probe (apps/catalog/probes.py); null until the first probe.
@@ -117,6 +128,11 @@ class Backend(models.Model):
 
     @api_key.setter
     def api_key(self, value: str) -> None:
+        """Keeps a key, or none when it is empty. Raises ValidationError for characters that no header may carry."""
+        try:
+            api_key_validator(value)
+        except ValidationError as error:
+            raise ValidationError({"api_key": error.messages}) from None
         self.api_key_encrypted = encrypt(value, BACKEND_KEY)
 
     def __str__(self) -> str:

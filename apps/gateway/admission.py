@@ -197,7 +197,7 @@ def refusal(decision: Decision, request: AdmissionRequest) -> ApiError:
         return RateLimited(f"This API key allows {decision.rpm} requests a minute. Try again in {decision.retry_after} s.", headers=headers)
     if code == TOKENS:
         return RateLimited(
-            f"This API key allows {decision.tpm} tokens a minute; this request reserves {request.tpm_tokens} and {decision.tpm_left} are left. "
+            f"This API key allows {decision.tpm} tokens a minute; this request reserves {min(request.tpm_tokens, decision.tpm or 0)} and {decision.tpm_left} are left. "
             f"Try again in {decision.retry_after} s, or with a smaller max_tokens.",
             code="token_limit_exceeded",
             headers=headers,

@@ -13,10 +13,11 @@ from apps.core.cors import answer_headers
 from apps.core.ids import uuid7
 from apps.gateway.client import Call, bearer, identity
 from apps.gateway.endpoint import Endpoint
-from apps.gateway.errors import ApiError, Header, TooLarge, UnsupportedMediaType
+from apps.gateway.errors import ApiError, Header, TooLarge
 from apps.gateway.inference import Reply, answer_call
 from apps.gateway.openai.chat import chat_completions
 from apps.gateway.openai.completions import completions
+from apps.gateway.reading import check_length, check_media_type, client_address, too_large, too_slow
 from apps.gateway.runtime import Gateway
 
 Scope = MutableMapping[str, Any]
@@ -39,13 +40,26 @@ class AsgiClient:
         self._extra_headers = extra_headers
         self._watcher: asyncio.Task[None] | None = None
         self._gone = False
+        self._idle = False
         self._callback: Callable[[], None] | None = None
 
     async def start(self, status: int, headers: Sequence[Header]) -> None:
-        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._extra_headers]})
+        await self._write({"type": "http.response.start", "status": status, "headers": [*headers, *self._extra_headers]})
 
     async def send(self, data: bytes, *, last: bool) -> None:
-        await self._send({"type": "http.response.body", "body": data, "more_body": not last})
+        await self._write({"type": "http.response.body", "body": data, "more_body": not last})
+
+    async def _write(self, message: MutableMapping[str, Any]) -> None:
+        """Nothing more is written to a client that has not read for CLIENT_IDLE_S: the server closes the connection of an answer
+        that does not end."""
+        if self._idle:
+            return
+        try:
+            async with asyncio.timeout(settings.CLIENT_IDLE_S):
+                await self._send(message)
+        except TimeoutError:
+            self._idle = True
+            self._leave()
 
     def when_gone(self, callback: Callable[[], None]) -> None:
         self._callback = callback
@@ -58,9 +72,13 @@ class AsgiClient:
     async def _wait(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._gone = True
-        if self._callback is not None:
-            self._callback()
+        self._leave()
+
+    def _leave(self) -> None:
+        if not self._gone:
+            self._gone = True
+            if self._callback is not None:
+                self._callback()
 
     def close(self) -> None:
         if self._watcher is not None:
@@ -71,13 +89,16 @@ async def handle(gateway: Gateway, scope: Scope, receive: Receive, send: Send) -
     """One hot POST; `scope["path"]` is one of ENDPOINTS, with or without a trailing slash."""
     arrived = time.monotonic()
     identifier = uuid7()
-    headers = {name: value for name, value in scope["headers"]}  # noqa: C416  the last of several with one name counts
+    headers = _headers(scope)
     client = AsgiClient(receive, send, _cross_origin(headers))
     try:
-        body = await read_body(headers, receive)
+        check_length(headers.get(b"content-length", b"").decode("latin-1"))
+        check_media_type(headers.get(b"content-type", b"").decode("latin-1"))
+        key, address = _key(headers), _address(scope, headers)
+        await gateway.keyring.find(key, address)  # a stranger's body is not read; from now on the key is remembered
+        body = await read_body(receive)
         client.watch()
-        call = Call(identifier, _key(headers), _address(scope, headers), body, arrived)
-        await answer_call(gateway, ENDPOINTS[scope["path"].rstrip("/")], call, client)
+        await answer_call(gateway, ENDPOINTS[scope["path"].rstrip("/")], Call(identifier, key, address, body, arrived), client)
     except ApiError as error:
         await Reply(client, identity(identifier)).fail(error)
     except ClientLeft:
@@ -86,56 +107,65 @@ async def handle(gateway: Gateway, scope: Scope, receive: Receive, send: Send) -
         client.close()
 
 
-def announces_too_much(scope: Scope) -> bool:
-    """Whether the request's Content-Length is above MAX_REQUEST_BYTES."""
-    length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
-    return length.isdigit() and int(length) > settings.MAX_REQUEST_BYTES
+async def refused_by_length(scope: Scope, receive: Receive, send: Send) -> bool:
+    """Answers 413 to a request for another door, which would have to read it first. False when its length is no reason to."""
+    headers = _headers(scope)
+    try:
+        check_length(headers.get(b"content-length", b"").decode("latin-1"))
+    except TooLarge as error:
+        await _refuse(headers, receive, send, error)
+        return True
+    return False
 
 
-async def refuse_too_large(scope: Scope, receive: Receive, send: Send) -> None:
-    """413 for a request that another door would have to read first."""
-    headers = {name: value for name, value in scope["headers"]}  # noqa: C416
-    client = AsgiClient(receive, send, _cross_origin(headers))
-    await Reply(client, identity(uuid7())).fail(too_large(settings.MAX_REQUEST_BYTES))
+def in_time(scope: Scope, receive: Receive, send: Send) -> Receive:
+    """`receive` for another door, which reads the whole body first: when that takes too long the client gets a 408, and the door
+    hears that it has left."""
+    deadline = asyncio.get_running_loop().time() + settings.BODY_TIMEOUT_S
+    whole = False
+
+    async def receive_in_time() -> MutableMapping[str, Any]:
+        nonlocal whole
+        if whole:
+            return await receive()
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError:
+            await _refuse(_headers(scope), receive, send, too_slow())
+            return {"type": "http.disconnect"}
+        whole = not message.get("more_body")
+        return message
+
+    return receive_in_time
 
 
-async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
-    """The request's body. Raises TooLarge, UnsupportedMediaType and ClientLeft."""
-    check_media_type(headers.get(b"content-type", b"").decode("latin-1"))
-    most = settings.MAX_REQUEST_BYTES
-    length = headers.get(b"content-length", b"")
-    if length.isdigit() and int(length) > most:
-        raise too_large(most)
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientLeft
-    if not message.get("more_body"):
-        whole: bytes = message.get("body", b"")
-        if len(whole) > most:
-            raise too_large(most)
-        return whole
-    pieces = [message.get("body", b"")]
-    size = len(pieces[0])
-    while message.get("more_body"):
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientLeft
-        pieces.append(message.get("body", b""))
-        size += len(pieces[-1])
-        if size > most:
-            raise too_large(most)
-    return b"".join(pieces)
+async def read_body(receive: Receive) -> bytes:
+    """The request's body. Raises TooLarge, RequestTimeout and ClientLeft."""
+    pieces: list[bytes] = []
+    size, more = 0, True
+    try:
+        async with asyncio.timeout(settings.BODY_TIMEOUT_S):
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientLeft
+                pieces.append(message.get("body", b""))
+                size += len(pieces[-1])
+                if size > settings.MAX_REQUEST_BYTES:
+                    raise too_large()
+                more = message.get("more_body", False)
+    except TimeoutError:
+        raise too_slow() from None
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def check_media_type(content_type: str) -> None:
-    """JSON, or nothing said. Raises UnsupportedMediaType."""
-    media_type = content_type.partition(";")[0].strip().lower()
-    if media_type and media_type != "application/json" and not media_type.endswith("+json"):
-        raise UnsupportedMediaType(f"Content-Type is {media_type!r}: send JSON as 'application/json'.")
+async def _refuse(headers: dict[bytes, bytes], receive: Receive, send: Send, error: ApiError) -> None:
+    await Reply(AsgiClient(receive, send, _cross_origin(headers)), identity(uuid7())).fail(error)
 
 
-def too_large(most: int) -> TooLarge:
-    return TooLarge(f"The request is larger than {most} bytes.")
+def _headers(scope: Scope) -> dict[bytes, bytes]:
+    return {name: value for name, value in scope["headers"]}  # noqa: C416  the last of several with one name counts
 
 
 def _cross_origin(headers: dict[bytes, bytes]) -> list[Header]:
@@ -152,11 +182,3 @@ def _key(headers: dict[bytes, bytes]) -> str | None:
 def _address(scope: Scope, headers: dict[bytes, bytes]) -> str:
     peer = scope.get("client")
     return client_address(peer[0] if peer else "", headers.get(b"x-forwarded-for", b"").decode("latin-1"))
-
-
-def client_address(peer: str, forwarded_for: str) -> str:
-    """The client's address: the peer, or, behind TRUSTED_PROXIES proxies of ours, what the outermost of them saw."""
-    if settings.TRUSTED_PROXIES and forwarded_for:
-        hops = [hop.strip() for hop in forwarded_for.split(",")]
-        return hops[-min(settings.TRUSTED_PROXIES, len(hops))]
-    return peer

@@ -3,18 +3,24 @@ has said anything. What a backend says about itself (addresses, credentials, HTM
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, Literal
 
 import msgspec
+from django.core.exceptions import ValidationError
 
+from apps.catalog.models import api_key_validator
 from apps.catalog.snapshot import BackendEntry, ModelEntry
 from apps.gateway.balancer import Balancer
 from apps.gateway.errors import ApiError, BadGateway, BadRequest, NoBackend, Overloaded, TooLarge, Unavailable
-from apps.gateway.http_client import Address, Broken, Exchange, HttpClient, TimedOut, Unreachable
+from apps.gateway.http_client import Address, HttpClient
+from apps.gateway.http_exchange import Broken, Exchange, TimedOut, Unreachable
 from apps.gateway.open_request import OpenRequest
 from apps.gateway.redaction import redacted
 
@@ -22,10 +28,22 @@ log = logging.getLogger(__name__)
 
 MAX_TRIES = 2
 MAX_ERROR_BYTES = 64 * 1024
+# An error answer is short: a backend that takes longer to say it is not waited for.
+ERROR_BODY_S = 5.0
 # A text with any of these may tell where the backend lives or how we log in there.
 _UNSAFE = re.compile(
-    r"https?:|://|\b\d{1,3}(\.\d{1,3}){3}\b|<|api[ _-]?key|bearer|token is|authori[sz]|credential|localhost|\.internal|\bsk-", re.IGNORECASE
+    r"""https?: | :// | < | localhost | \.(?:internal|local|lan|svc)\b
+    | api[ _-]?key | bearer | token\ is | authori[sz] | credential | \bsk-
+    | \b\d{1,3}(?:\.\d{1,3}){3}\b                                            # IPv4
+    | (?<![\w:])(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?::                 # IPv6, shortened
+    | (?<![\w:])(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}                         # IPv6 in full
+    | [a-z][\w.-]{0,62}:\d{2,5}\b | \bport\W{0,3}\d                         # host:port; no longer than a label, to stay linear
+    | (?<![\w/.])~?/[\w.-] | \b[a-z]:\\                                     # absolute paths
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
+# What an error's type and code look like. Anything longer may be a text, and hold what somebody asked.
+_SHORT_WORD = re.compile(r"[\w.-]{1,40}", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -43,6 +61,11 @@ def _address(base_url: str) -> Address:
 
 
 def _head(address: Address, path: str, api_key: str, length: int) -> bytes:
+    """The request's head. Raises Unreachable for a key that would break out of its header: one from before keys were checked."""
+    try:
+        api_key_validator(api_key)
+    except ValidationError:
+        raise Unreachable("its API key has a space, a line end or another character that no header may carry: enter it again") from None
     credentials = f"authorization: Bearer {api_key}\r\n" if api_key else ""
     return (
         f"POST {address.path}{path} HTTP/1.1\r\nhost: {address.authority}\r\ncontent-type: application/json\r\n"
@@ -128,12 +151,16 @@ def _once(http: HttpClient, balancer: Balancer, backend: BackendEntry, exchange:
 
 async def _refusal(exchange: Exchange, backend: BackendEntry, model: ModelEntry) -> tuple[ApiError, bool]:
     """The client's error for a backend's status, and whether another backend might do better. Raises BackendError."""
-    body = bytearray()
-    while len(body) < MAX_ERROR_BYTES and (piece := await exchange.read(backend.idle_timeout_s)):
-        body += piece
-    text = _safe_text(bytes(body), backend, model)
+    body = await _error_body(exchange, backend)
+    said = _decoded(body)
+    text = _safe_text(said, backend, model)
     status = exchange.status
-    log.warning("backend %s answered %s: %r", backend.id, status, redacted(body.decode(errors="replace"), backend.api_key)[:300])
+    log.warning(
+        "backend %s answered %s: %s bytes, type %s, code %s",
+        backend.id, status, len(body), _short_word(said.kind("type"), backend), _short_word(said.kind("code"), backend),
+    )  # fmt: skip
+    # Engines repeat what they were asked in their errors, and that is nobody's but the customer's.
+    log.debug("backend %s answered: %r", backend.id, redacted(body.decode(errors="replace"), backend.api_key)[:300])
     if status in (400, 404, 422):
         # 404 too: from a backend it is about something in the request (a file, an adapter), never about our list of models.
         return BadRequest(text or "The model's backend refused this request.", status=status, code="backend_refused_request"), False
@@ -146,24 +173,60 @@ async def _refusal(exchange: Exchange, backend: BackendEntry, model: ModelEntry)
     return BadGateway("The model's backend failed to answer."), True
 
 
-class _Message(msgspec.Struct):
+async def _error_body(exchange: Exchange, backend: BackendEntry) -> bytes:
+    """What comes of an error's body within ERROR_BODY_S and MAX_ERROR_BYTES. Raises Broken."""
+    body = bytearray()
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + ERROR_BODY_S
+    with suppress(TimedOut):  # the status says the most: go on with what has come
+        while len(body) < MAX_ERROR_BYTES and (left := deadline - clock()) > 0:
+            piece = await exchange.read(min(left, backend.idle_timeout_s))
+            if not piece:
+                break
+            body += piece
+    return bytes(body)
+
+
+class _Error(msgspec.Struct):
     message: str = ""
+    type: Any = None
+    code: Any = None
 
 
 class _ErrorBody(msgspec.Struct):
-    error: _Message | str | None = None
+    error: _Error | str | None = None
     message: str | None = None
     detail: str | None = None
+    type: Any = None
+    code: Any = None
+
+    @property
+    def text(self) -> str:
+        return (self.error.message if isinstance(self.error, _Error) else self.error) or self.message or self.detail or ""
+
+    def kind(self, name: Literal["type", "code"]) -> object:
+        return getattr(self.error if isinstance(self.error, _Error) else self, name)
 
 
-def _safe_text(body: bytes, backend: BackendEntry, model: ModelEntry) -> str:
-    """What a backend says about the request, if it says it in JSON and gives nothing of itself away. Its name of the model becomes ours."""
+def _decoded(body: bytes) -> _ErrorBody:
+    """An error as engines write it in JSON; an empty one for anything else."""
     try:
-        answer = msgspec.json.decode(body, type=_ErrorBody)
+        return msgspec.json.decode(body, type=_ErrorBody)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _ErrorBody()
+
+
+def _short_word(value: object, backend: BackendEntry) -> str:
+    """An error's type or code for our log."""
+    word = redacted(str(value), backend.api_key) if isinstance(value, str | int) else ""
+    return word if _SHORT_WORD.fullmatch(word) else "-"
+
+
+def _safe_text(said: _ErrorBody, backend: BackendEntry, model: ModelEntry) -> str:
+    """What a backend says about the request, if it gives nothing of itself away. Its name of the model becomes ours."""
+    text = said.text
+    upstream_name = re.compile(rf"(?<![\w-]){re.escape(backend.upstream_model)}(?![\w-])")
+    judged = upstream_name.sub("", text)  # the name may well be a path; ours takes its place
+    if _UNSAFE.search(judged) or _address(backend.base_url).host in judged.lower() or (backend.api_key and backend.api_key in text):
         return ""
-    text = (answer.error.message if isinstance(answer.error, _Message) else answer.error) or answer.message or answer.detail or ""
-    if _UNSAFE.search(text) or _address(backend.base_url).host in text or (backend.api_key and backend.api_key in text):
-        return ""
-    upstream_name = rf"(?<![\w-]){re.escape(backend.upstream_model)}(?![\w-])"
-    return re.sub(upstream_name, lambda _: model.public_id, text)[:500]
+    return upstream_name.sub(lambda _: model.public_id, text)[:500]

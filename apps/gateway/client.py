@@ -28,7 +28,8 @@ def identity(identifier: UUID) -> list[Header]:
 
 
 class Client(Protocol):
-    """Where an answer goes. Writing waits while the client reads slowly; writing to one that has gone does nothing."""
+    """Where an answer goes. Writing waits while the client reads slowly, up to CLIENT_IDLE_S: then it counts as gone, and whoever
+    asked to be called back is. Writing to one that has gone does nothing."""
 
     async def start(self, status: int, headers: Sequence[Header]) -> None:
         """Status and headers. `Inference-Id` is the story's to set."""

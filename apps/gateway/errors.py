@@ -6,6 +6,7 @@ ApiError
 ├── InsufficientCredits     402
 ├── Forbidden               403  the account is suspended, the key is for something else
 ├── ModelNotFound           404
+├── RequestTimeout          408  the body took too long
 ├── TooLarge                413
 ├── UnsupportedMediaType    415
 ├── RateLimited             429  a limit of the key; carries Retry-After
@@ -64,6 +65,10 @@ class Forbidden(ApiError):
 
 class ModelNotFound(ApiError):
     status, type, code = 404, "invalid_request_error", "model_not_found"
+
+
+class RequestTimeout(ApiError):
+    status, type, code = 408, "invalid_request_error", "request_timeout"
 
 
 class TooLarge(ApiError):

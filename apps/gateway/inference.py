@@ -1,4 +1,5 @@
-"""The way of one inference request, from the key to the last frame. This module tells the story; what it calls never calls each other.
+"""The way of one inference request, from the key to the last frame. This module alone knows the order: what it calls
+does one step, and never calls back.
 
     who is it → what does it ask → what may it cost → admit → ask a backend → pass the answer on → settle → the last frame
 
@@ -20,7 +21,7 @@ from apps.gateway.backend_call import BackendAnswer, call_backend
 from apps.gateway.client import Call, Client, identity
 from apps.gateway.endpoint import Endpoint, InferenceRequest
 from apps.gateway.errors import ApiError, BadGateway, Header, InternalError
-from apps.gateway.http_client import BackendError, Broken, TimedOut
+from apps.gateway.http_exchange import BackendError, Broken, TimedOut
 from apps.gateway.open_request import OpenRequest
 from apps.gateway.openai.answers import AnswerReader, BackendRefused, BadAnswer
 from apps.gateway.plan import plan

@@ -45,6 +45,13 @@ class Throttle:
         left = self._left(_household(address))
         return 0 if left >= 1 else math.ceil((1 - left) / GUESSES_PER_S)
 
+    def check(self, address: str) -> None:
+        """Raises RateLimited while this address may not try another unknown key."""
+        if wait_s := self.wait_s(address):
+            raise RateLimited(
+                "Too many wrong API keys from this address.", code="too_many_wrong_keys", headers=[(b"retry-after", b"%d" % wait_s)]
+            )
+
     def wrong(self, address: str) -> None:
         household = _household(address)
         self._buckets[household] = (self._left(household) - 1, time.monotonic())
@@ -93,10 +100,7 @@ class Keyring:
         if entry is not None:
             self._known.move_to_end(digest)
             return entry
-        if wait_s := self._throttle.wait_s(address):
-            raise RateLimited(
-                "Too many wrong API keys from this address.", code="too_many_wrong_keys", headers=[(b"retry-after", b"%d" % wait_s)]
-            )
+        self._throttle.check(address)
         found: KeyEntry | int = 0
         if minting.well_formed(key):
             try:

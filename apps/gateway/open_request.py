@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from apps.catalog.pricing import Rates
-from apps.gateway.http_client import Exchange
+from apps.gateway.http_exchange import Exchange
 from apps.gateway.metering import charge, output_estimate
 from apps.gateway.openai.answers import AnswerReader
 from apps.gateway.settlement import Settlement

@@ -12,6 +12,8 @@ DONE = b"[DONE]"
 # An event beyond this is not a chunk of an answer any more.
 MAX_EVENT_BYTES = 8 * 1024 * 1024
 
+# The longest blank line is \r\n\r\n: this much of what came before may be the start of one that the next packet ends.
+_SEAM = 3
 # Two line ends in a row. A \r before \n is never a line end of its own.
 _BLANK_LINE = re.compile(rb"(?:\r\n|\n)(?:\r\n|\n|\r)|\r(?!\n)(?:\r\n|\r)")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
@@ -25,26 +27,23 @@ class EventSplitter:
     """Feed it packets; it returns the data of every event that is complete (None for one that carries none: a comment, a ping)."""
 
     def __init__(self) -> None:
-        self._rest = b""
-        self._pieces: list[bytes] = []  # packets of one long line, joined when its end comes
-        self._held = 0
+        self._rest = bytearray()  # the event that is not complete; searched already, but for its last bytes
 
     def feed(self, packet: bytes) -> list[bytes]:
         """The payloads (what follows `data:`, lines joined by \\n) of the events completed by this packet. Raises EventTooLarge."""
-        if b"\n" not in packet and b"\r" not in packet:
-            self._pieces.append(packet)
-            self._held += len(packet)
-            if self._held > MAX_EVENT_BYTES:
-                raise EventTooLarge
-            return []
-        data = self._rest + packet if not self._pieces else b"".join((self._rest, *self._pieces, packet))
-        self._pieces.clear()
+        data = packet
+        if self._rest:
+            data = bytes(self._rest[-_SEAM:]) + packet
+            del self._rest[-_SEAM:]
         if b"\r" not in data:  # the usual case, without the regular expression
-            *events, self._rest = data.split(b"\n\n")
+            *events, rest = data.split(b"\n\n")
         else:
-            events, self._rest = self._split_any(data)
-        self._held = len(self._rest)
-        if self._held > MAX_EVENT_BYTES:
+            events, rest = self._split_any(data)
+        if events and self._rest:
+            events[0] = bytes(self._rest) + events[0]
+            self._rest.clear()
+        self._rest += rest
+        if len(self._rest) > MAX_EVENT_BYTES:
             raise EventTooLarge
         payloads = []
         for event in events:
@@ -56,9 +55,8 @@ class EventSplitter:
 
     def finish(self) -> list[bytes]:
         """What a stream that ended without its last empty line still carries. (The standard drops it; backends do send it.)"""
-        rest = b"".join((self._rest, *self._pieces))
-        self._rest, self._held = b"", 0
-        self._pieces.clear()
+        rest = bytes(self._rest)
+        self._rest.clear()
         return [payload for event in _BLANK_LINE.split(rest) if (payload := payload_of(event)) is not None]
 
     @staticmethod

@@ -145,6 +145,10 @@ def test_a_backend_of_an_unknown_model_says_what_to_do() -> None:
         (["http://vllm/v1", "--weight", "0"], "--weight: "),
         (["http://vllm/v1", "--weight", "1001"], "--weight: "),
         (["http://vllm/v1", "--upstream-model", ""], "--upstream-model: "),
+        (["http://vllm/v1", "--api-key", "key\r\nx-other: header"], "--api-key: .*printable"),
+        (["http://vllm/v1", "--api-key", "key\n"], "--api-key: .*printable"),
+        (["http://vllm/v1", "--api-key", "two words"], "--api-key: .*printable"),
+        (["http://vllm/v1", "--api-key", "clé"], "--api-key: .*printable"),
     ],
 )
 def test_a_wrong_backend_argument_is_named_and_changes_nothing(model: Model, arguments: list[str], named: str) -> None:

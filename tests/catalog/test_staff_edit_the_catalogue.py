@@ -38,6 +38,17 @@ def test_a_backend_address_is_judged_in_the_form(model: Model, settings: Setting
     assert "private network" in str(BackendForm(backend_data(model)).errors["base_url"])
 
 
+@pytest.mark.parametrize("key", ["a\r\nx-other: header", "two words", "clé", "\x7f"])
+def test_a_key_that_no_header_may_carry_is_an_error_of_its_field(model: Model, key: str) -> None:
+    assert list(BackendForm(backend_data(model, new_api_key=key)).errors) == ["new_api_key"]
+
+
+@pytest.mark.parametrize("field", ["connect_timeout_s", "first_byte_timeout_s", "idle_timeout_s"])
+@pytest.mark.parametrize("seconds", [-1, 0, 0.05, 3601, "nan", "inf"])
+def test_a_time_out_that_makes_no_sense_is_an_error_of_its_field(model: Model, field: str, seconds: object) -> None:
+    assert list(BackendForm(backend_data(model, **{field: seconds})).errors) == [field]
+
+
 def test_the_same_backend_twice_is_an_error_of_the_form(model: Model) -> None:
     save_backend(model, "http://127.0.0.1:9/v1", {})
     assert not BackendForm(backend_data(model)).is_valid()

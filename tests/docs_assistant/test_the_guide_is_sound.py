@@ -25,7 +25,7 @@ EXPECTED = {
     "self-hosting",
     "playground",
 }
-STATUSES = {400, 401, 402, 403, 404, 408, 413, 415, 429, 500, 502, 503, 504, 529}
+STATUSES = {400, 401, 402, 403, 404, 405, 408, 413, 415, 422, 429, 500, 502, 503, 504, 529}
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 

@@ -196,6 +196,12 @@ class Database:
     def register(self, lease_s: float = LEASE_S) -> int:
         return self.rows("SELECT gateway_register('test', %s::float8) AS id", (lease_s,))[0].id
 
+    def witness(self) -> int:
+        """A process that has held its lease for ever and keeps it: others may be fenced."""
+        process = self.register()
+        self.run("UPDATE gateway_process SET lease_since = '-infinity', lease_until = 'infinity' WHERE id = %s", (process,))
+        return process
+
     def admit(self, process: int, *requests: Request, skip_locked: bool = True) -> list[Decision]:
         """One call of `gateway_admit`; the decisions in the order of the requests."""
         r = requests

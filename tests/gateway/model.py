@@ -83,6 +83,8 @@ class Window:
     def correct(self, second: int, tokens: int) -> None:
         if self.newest - WINDOW_S < second <= self.newest:
             self.tokens[second] = max(0, self.tokens[second] + tokens)
+        else:
+            self.tokens[self.newest] += max(0, tokens)
 
 
 @dataclass
@@ -115,6 +117,7 @@ class Entry:
 
 @dataclass
 class Process:
+    lease_since: datetime
     lease_until: datetime
     fenced: bool = False
 
@@ -241,6 +244,7 @@ class Model:
             paid[pool_id] += part
             due -= part
         if hold.key in self.windows:
+            self.windows[hold.key] = self.windows[hold.key].at(self.second)
             self.windows[hold.key].correct(hold.second, (e.tpm_tokens if e.logged else 0) - hold.reserved)
         if e.logged:
             self.log[e.id] = Entry(e.account, e.cost, paid.total(), e.status, {p: n for p, n in paid.items() if n})
@@ -251,17 +255,25 @@ class Model:
     def renew(self, process: int, checkpoints: Sequence[Checkpoint], lease_s: float) -> set[UUID] | None:
         if self.processes[process].fenced:
             return None
-        self.processes[process].lease_until = self.now + timedelta(seconds=lease_s)
+        lease = self.processes[process]
+        if lease.lease_until < self.now + timedelta(seconds=lease_s / 4):
+            lease.lease_since = self.now
+        lease.lease_until = self.now + timedelta(seconds=lease_s)
         for c in checkpoints:
             if c.id in self.holds:
                 self.holds[c.id].checkpoint = c
         return {c.id for c in checkpoints if c.id not in self.holds}
 
+    def is_witness(self, process: Process, lease: timedelta) -> bool:
+        """It has renewed for a whole lease without a gap: whoever has not could have done so too."""
+        return not process.fenced and process.lease_until >= self.now + lease / 4 and process.lease_since <= self.now - lease
+
     def reap(self, lease_s: float) -> int:
         if self.now < self.started + timedelta(seconds=lease_s):
             return 0
-        for process in self.processes.values():
-            process.fenced = process.fenced or process.lease_until < self.now
+        if any(self.is_witness(process, timedelta(seconds=lease_s)) for process in self.processes.values()):
+            for process in self.processes.values():
+                process.fenced = process.fenced or process.lease_until < self.now
         lost = [h for h in self.holds.values() if self.processes[h.process].fenced or h.admitted_at < self.now - FORGOTTEN]
         self.settle(
             [

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
-from apps.gateway.http_client import Address, Exchange, HttpClient
+from apps.gateway.http_client import Address, HttpClient
+from apps.gateway.http_exchange import Exchange
 
 Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\n"

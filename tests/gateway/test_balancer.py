@@ -148,6 +148,21 @@ class TestWhatTheProbeSays:
         balancer, [one] = Balancer(), backends(1, probe_ok=False)
         assert balancer.choose([one]) == one
 
+    def test_does_not_take_out_all_there_are(self, clock: Clock) -> None:
+        balancer, [one, two, three] = Balancer(), backends(1, 1, 1, probe_ok=False)
+        assert {choice.id for _ in range(100) if (choice := balancer.choose([one, two, three]))} == {1, 2, 3}
+        balancer.unreachable(one)  # this we know of our own
+        assert {choice.id for _ in range(50) if (choice := balancer.choose([one, two, three]))} == {2, 3}
+        assert balancer.choose([one, two, three], tried=[2]) == three
+
+    def test_does_not_matter_when_the_others_cannot_be_reached(self, clock: Clock) -> None:
+        balancer, [one, two] = Balancer(), backends(1, 1)
+        one = replace(one, probe_ok=False)
+        balancer.unreachable(two)
+        assert balancer.choose([one, two]) == one
+        clock.now += FIRST_PAUSE_S
+        assert balancer.choose([one, two]) == two
+
     def test_does_not_count_as_another_backend_in_rotation(self) -> None:
         balancer, [one, two] = Balancer(), backends(1, 1)
         dead = replace(two, probe_ok=False)

@@ -103,3 +103,20 @@ def test_of_a_field_given_twice_the_same_one_counts_for_us_and_for_the_backend()
     assert (request.max_output, request.choices) == (9, 5)
     assert sent.count(b'"max_tokens"') == sent.count(b'"n"') == 1
     assert json.loads(sent) | {"max_tokens": 9, "n": 5} == json.loads(sent)
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"max_tokens": 0}, "max_tokens: must be at least 1."),
+        ({"max_tokens": "9"}, "max_tokens: expected an integer, got a string."),
+        ({"temperature": 3}, "temperature: must be at most 2.0."),
+        ({"stream": 1}, "stream: expected true or false, got an integer."),
+        ({"stop": 5}, "stop: expected a string or a list, got an integer."),
+        ({"model": ""}, "model: must be of a length of at least 1."),
+    ],
+)
+def test_the_error_says_what_to_do_in_words(fields, text):
+    with pytest.raises(BadRequest) as refused:
+        chat_completions.parse(json.dumps({**RIGHT, **fields}).encode())
+    assert refused.value.message == text

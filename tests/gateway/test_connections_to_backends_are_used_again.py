@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from apps.gateway import http_client
-from apps.gateway.http_client import Broken
+from apps.gateway.http_exchange import Broken
 from tests.gateway.raw_servers import OK, WHOLE, Conversation, Server, answering, client, post, read_all, serving, whole
 
 

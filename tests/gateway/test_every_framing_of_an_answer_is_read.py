@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apps.gateway.http_client import Broken
+from apps.gateway.http_exchange import Broken
 from tests.gateway.raw_servers import OK, answering, client, post, read_all, serving, whole
 
 BODY = b"data: one\n\ndata: two\n\n" + "data: drei und fünf\n\n".encode()

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from apps.gateway import http_client as module
-from apps.gateway.http_client import KEEP_IDLE_S, Address, Exchange, HttpClient
+from apps.gateway.http_client import KEEP_IDLE_S, Address, HttpClient
+from apps.gateway.http_exchange import Exchange
 from tests.fakes import FakeBackend
 
 pytest_plugins = ["tests.fakes.fixtures"]

@@ -112,7 +112,7 @@ class Ledger(RuleBasedStateMachine):
 
     def add_process(self) -> int:
         process = self.database.register()
-        self.model.processes[process] = Process(self.model.now + timedelta(seconds=LEASE_S))
+        self.model.processes[process] = Process(self.model.now, self.model.now + timedelta(seconds=LEASE_S))
         return process
 
     def whose(self, pick: int) -> tuple[int, int | None]:
@@ -183,8 +183,9 @@ class Ledger(RuleBasedStateMachine):
         checkpoints = [Checkpoint(h.id, cost_of(comparison, h.amount), 3, 4) for h in opened]
         self.database.renew(self.processes[process % 2], *checkpoints)
         self.model.renew(self.processes[process % 2], checkpoints, LEASE_S)
-        self.pass_time(14)
-        self.renew(process + 1, [])
+        for _ in range(2):
+            self.pass_time(7)
+            self.renew(process + 1, [])
         self.reap()
         self.pass_time(1.5)
         self.reap()

@@ -111,6 +111,21 @@ def test_a_correction_that_comes_after_its_second_has_left_the_window_changes_no
     assert money.limiter(key).tokens_in_window == 70
 
 
+@pytest.mark.parametrize("wait_s", [61, 300])
+def test_what_a_long_request_used_beyond_its_reserve_counts_when_it_ends(money: Database, wait_s: int) -> None:
+    account, process = money.account(10), money.register()
+    key = money.key(account, tpm=100)
+    money.set_clock(NOW)
+    slow = Request(account, key, tpm_tokens=30)
+    money.admit(process, slow)
+    money.set_clock(NOW + seconds(wait_s))
+    money.settle(Ending(slow.id, account, key, tpm_tokens=95))
+    assert money.limiter(key).tokens_in_window == 65
+    refused = money.admit(process, Request(account, key, tpm_tokens=36))[0]
+    assert (refused.code, refused.tpm_left, refused.retry_after) == (TOKENS, 35, 61)
+    assert money.admit(process, Request(account, key, tpm_tokens=35))[0].code == ADMITTED
+
+
 @pytest.mark.parametrize("step", [-1, -59])
 def test_a_small_step_back_of_the_clock_gives_nothing_away_and_says_how_long_to_wait(money: Database, step: int) -> None:
     account, process = money.account(10), money.register()

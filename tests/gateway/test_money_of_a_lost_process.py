@@ -20,9 +20,10 @@ MOMENT = timedelta(milliseconds=1)
 
 @pytest.fixture
 def process(money: Database) -> int:
-    """A process that registered at NOW; the server has run for long."""
+    """A process that registered at NOW; the server and another process have run for long."""
     money.set_server_start(NOW - timedelta(days=1))
     money.set_clock(NOW)
+    money.witness()
     return money.register()
 
 
@@ -111,6 +112,74 @@ def test_after_a_restart_of_the_database_nobody_is_fenced_for_one_lease(money: D
     assert money.renew(process, Checkpoint(request, 5)) == set()
     money.set_clock(restart + LEASE + LEASE)
     assert money.reap() == 1
+
+
+def test_when_the_database_was_out_of_reach_the_first_process_back_fences_nobody(money: Database) -> None:
+    """A failover or a cut network, longer than the lease; the server has run all the while."""
+    money.set_server_start(NOW - timedelta(days=1))
+    money.set_clock(NOW)
+    first, second = money.register(), money.register()
+    account = money.account(500)
+    request = opened(money, second, account)
+    back = NOW + 3 * LEASE
+    money.set_clock(back)
+    assert money.renew(first) == set()
+    assert money.reap() == 0
+    money.set_clock(back + timedelta(seconds=2))
+    assert money.renew(second, Checkpoint(request, 5)) == set()
+    assert money.settle(Ending(request, account, cost=45))[0].charged == 45
+
+
+@pytest.mark.parametrize("left_s", [LEASE_S / 4, LEASE_S / 4 - 0.001], ids=["a gap that is none", "a gap"])
+def test_who_stays_away_is_reaped_once_another_has_renewed_for_a_whole_lease(money: Database, left_s: float) -> None:
+    money.set_server_start(NOW - timedelta(days=1))
+    money.set_clock(NOW)
+    first, second = money.register(), money.register()
+    opened(money, second, money.account(500))
+    back = NOW + LEASE - timedelta(seconds=left_s)
+    money.set_clock(back)
+    money.renew(first)
+    gap = left_s < LEASE_S / 4
+    money.set_clock(NOW + LEASE + MOMENT)
+    assert money.reap() == (0 if gap else 1)
+    for step in range(1, 4):
+        money.set_clock(back + step * LEASE / 4)
+        money.renew(first)
+        assert money.reap() == 0
+    money.set_clock(back + LEASE)
+    money.renew(first)
+    assert money.reap() == (1 if gap else 0)
+
+
+def test_a_single_process_that_is_started_again_reaps_its_predecessor_after_one_lease(money: Database) -> None:
+    money.set_server_start(NOW - timedelta(days=1))
+    money.set_clock(NOW)
+    opened(money, money.register(), money.account(500))
+    started = NOW + timedelta(seconds=2)
+    money.set_clock(started)
+    successor = money.register()
+    for step in range(1, 4):
+        money.set_clock(started + step * LEASE / 4)
+        money.renew(successor)
+        assert money.reap() == 0
+    money.set_clock(NOW + LEASE + MOMENT)  # the predecessor's lease is out, but it could be the database that was away
+    assert money.reap() == 0
+    money.set_clock(started + LEASE)
+    money.renew(successor)
+    assert money.reap() == 1
+
+
+def test_a_locked_account_with_many_lost_requests_holds_up_no_other(money: Database, process: int) -> None:
+    crowded, other = money.account(500), money.account(500)
+    for _ in range(8):
+        opened(money, process, crowded, nano=1)
+    request = opened(money, process, other)
+    money.set_clock(NOW + LEASE + MOMENT)
+    with money.another().connection.transaction() as lock:
+        lock.connection.execute("SELECT 1 FROM accounts_account WHERE id = %s FOR UPDATE", (crowded,))
+        assert money.reap(most=4) == 1
+        assert money.inference(request).status == Status.LOST
+    assert money.reap() == 8
 
 
 def test_a_hold_that_was_open_for_months_while_everything_was_off_is_resolved_too(money: Database, process: int) -> None:

@@ -162,6 +162,7 @@ def test_a_renewal_neither_waits_for_a_settlement_nor_calls_its_requests_lost(mo
 
 
 def test_a_settlement_and_the_reaper_at_the_same_moment_charge_once(money: Database) -> None:
+    money.witness()
     for _ in range(15):
         account, process = money.account(100), money.register(lease_s=-1)
         request = costing(account, 10)
@@ -183,6 +184,7 @@ def test_the_reaper_waits_for_a_renewal_that_is_under_way_and_leaves_the_process
     account, process = money.account(100), money.register()
     request = costing(account, 10)
     money.admit(process, request)
+    money.witness()
     money.run("UPDATE gateway_process SET lease_until = clock_timestamp() - interval '1 second' WHERE id = %s", (process,))
     renewing = money.another()
     with ThreadPoolExecutor(1) as pool:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from apps.gateway.http_client import HIGH_WATER, Broken, Exchange, HttpClient, TimedOut, Unreachable
+from apps.gateway.http_client import HttpClient
+from apps.gateway.http_exchange import HIGH_WATER, Broken, Exchange, TimedOut, Unreachable
 from tests.gateway.raw_servers import OK, REQUEST, WHOLE, Conversation, Server, answering, client, post, read_all, serving, whole
 
 

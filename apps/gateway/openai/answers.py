@@ -181,7 +181,7 @@ class AnswerReader:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise BadAnswer(f"not a chunk of an answer: {error}") from None
         if chunk.error != NULL:
-            raise BackendRefused(bytes(chunk.error)[:500].decode(errors="replace"))
+            raise BackendRefused(f"an error object of {len(bytes(chunk.error))} bytes")  # its text may quote the prompt
         if self._has_usage(chunk):
             # The last report counts: some backends report a running total in every chunk.
             self.usage = read_usage(chunk.usage, *self._most)

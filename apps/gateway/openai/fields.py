@@ -46,6 +46,10 @@ Parsed = TypeVar("Parsed")
 decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 _KEY = re.compile(r" - at `key` in `\$\.?(?P<path>[^`]*)`$")
+_RANGE = re.compile(r"^Expected `[^`]+`(?P<length> of length)? (?P<sign>>=|<=|>|<) (?P<bound>\S+)$")
+_BOUNDS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
+_TYPE = re.compile(r"^Expected `(?P<expected>[^`]+)`, got `(?P<got>[^`]+)`$")
+_TYPES = {"int": "an integer", "float": "a number", "str": "a string", "bool": "true or false", "array": "a list", "object": "an object"}
 _REQUIRED = re.compile(r"Object missing required field `(?P<field>[^`]+)`")
 
 
@@ -83,10 +87,21 @@ def bad_field(text: str, prefix: str = "") -> BadRequest:
     if missing := _REQUIRED.match(reason):
         field = f"{path}.{missing['field']}" if path else missing["field"]
         return BadRequest(f"{field}: this field is required.", param=field, code="missing_required_parameter")
-    reason = reason.replace("`", "'")
+    reason = _in_words(reason)
     if not path:
         return BadRequest(f"The body must be a JSON object: {reason}.")
     return BadRequest(f"{path}: {reason}.", param=path)
+
+
+def _in_words(reason: str) -> str:
+    """`Expected `int | null` >= 1` → `must be at least 1`; `Expected `int | null`, got `str`` → `expected an integer, got a string`."""
+    if found := _RANGE.match(reason):
+        length = "of a length of " if found["length"] else ""
+        return f"must be {length}{_BOUNDS[found['sign']]} {found['bound']}"
+    if found := _TYPE.match(reason):
+        expected = [_TYPES.get(kind.strip(), kind.strip()) for kind in found["expected"].split("|") if kind.strip() != "null"]
+        return f"expected {' or '.join(expected)}, got {_TYPES.get(found['got'], found['got'])}"
+    return reason.replace("`", "'")
 
 
 def refuse(field: str, reason: str) -> BadRequest:

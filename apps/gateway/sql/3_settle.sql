@@ -79,11 +79,12 @@ BEGIN
       FROM (SELECT x.pool_id, sum(x.held)::bigint AS held, sum(x.paid)::bigint AS paid FROM part x GROUP BY x.pool_id) c
       WHERE p.id = c.pool_id
     ), limiters AS (
-      UPDATE api_keys_limiter l SET tokens = c.tokens, tokens_in_window = c.tokens_in_window, open = c.open
+      UPDATE api_keys_limiter l SET second = c.second, requests = c.requests, tokens = c.tokens,
+        requests_in_window = c.requests_in_window, tokens_in_window = c.tokens_in_window, open = c.open
       FROM (SELECT e.key_id, array_agg(e.tpm_second) AS seconds, array_agg(CASE WHEN i.logged THEN i.tpm_tokens ELSE 0 END - e.tpm_tokens) AS corrections
             FROM ended e JOIN item i ON i.id = e.id WHERE e.key_id IS NOT NULL GROUP BY e.key_id) k
       JOIN api_keys_limiter o ON o.key_id = k.key_id
-      CROSS JOIN LATERAL limiter_end(o, k.seconds, k.corrections) c
+      CROSS JOIN LATERAL limiter_end(limiter_slide(o, floor(extract(epoch FROM clock_timestamp()))::bigint), k.seconds, k.corrections) c
       WHERE l.key_id = k.key_id
     ), paid AS (
       SELECT p.ord, p.account_id, sum(p.paid)::bigint AS amount, array_agg(p.pool_id ORDER BY p.place) FILTER (WHERE p.paid > 0) AS pools,

@@ -21,6 +21,7 @@ BATCHING_PY = "apps/core/batching.py"
 BALANCER_PY = "apps/gateway/balancer.py"
 CALL_PY = "apps/gateway/backend_call.py"
 CLIENT_PY = "apps/gateway/http_client.py"
+EXCHANGE_PY = "apps/gateway/http_exchange.py"
 
 GATEWAY_GUARDS = [
     # --- Prices (acceptance 15, 16)
@@ -66,6 +67,11 @@ GATEWAY_GUARDS = [
         PARTITIONS, "      EXECUTE format('WITH moved AS (DELETE FROM usage_inference_other WHERE id >= %L AND id < %L RETURNING *) INSERT INTO %I SELECT * FROM moved',\n        first_id, next_id, partition_name);\n", "",
     ),
     # --- Batches, keys and backends (acceptance 17, 19, 31–33, 37, 39, 43, 44)
+    Mutant(
+        "probe-empties-the-rotation", "what the probe says never takes out all backends",
+        (BALANCER + "TestWhatTheProbeSays::test_does_not_take_out_all_there_are",),
+        BALANCER_PY, "if b.probe_ok is not False] or standing", "if b.probe_ok is not False]",
+    ),
     Mutant(
         "granted-to-nobody", "what a caller who left was granted is given back",
         (BATCHES + "TestACallerWhoLeaves::test_gives_back_what_was_under_way", BATCHES + "test_every_item_gets_its_own_result_in_order_whatever_happens_to_the_others"),
@@ -114,7 +120,7 @@ GATEWAY_GUARDS = [
     Mutant(
         "somebody-elses-answer", "an answer that nobody asked for is never given to the next customer",
         (FAULTS + "test_an_answer_that_nobody_asked_for_is_never_given_to_the_next_customer",),
-        CLIENT_PY, "    def on_body(self, data: bytes) -> None:\n        if self._complete:\n            return\n", "    def on_body(self, data: bytes) -> None:\n",
+        EXCHANGE_PY, "    def on_body(self, data: bytes) -> None:\n        if self._complete:\n            return\n", "    def on_body(self, data: bytes) -> None:\n",
     ),
     Mutant(
         "drips-for-ever", "a backend that sends bytes and never ends a line is given up",
@@ -129,7 +135,7 @@ GATEWAY_GUARDS = [
     Mutant(
         "backend-texts-as-they-are", "a text that gives a backend's address or credentials away does not reach a client",
         (BACKENDS + "test_a_text_that_gives_something_away_is_replaced",),
-        CALL_PY, "    if _UNSAFE.search(text) or", "    if",
+        CALL_PY, "    if _UNSAFE.search(judged) or", "    if",
     ),
     Mutant(
         "no-stack-to-spare", "what is accepted is not nested too deeply for any later step",

@@ -35,6 +35,11 @@ LIMIT_GUARDS = [
         LIMITER, "IF admitted_seconds[i] BETWEEN l.second - 60 AND l.second THEN", "IF true THEN",
     ),
     Mutant(
+        "late-tokens-forgotten", "what a long request used beyond its reserve counts when it ends",
+        (SLIDE + "test_what_a_long_request_used_beyond_its_reserve_counts_when_it_ends",),
+        LIMITER, "correction := greatest(corrections[i], 0);", "correction := 0;",
+    ),
+    Mutant(
         "no-reserve-cap", "a request larger than the token limit can run alone",
         (EXACT + "test_a_request_larger_than_the_token_limit_can_run_alone", MACHINE),
         ADMIT, "reserve := least(r.tpm_tokens, r.tpm);", "reserve := r.tpm_tokens;",

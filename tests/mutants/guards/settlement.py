@@ -79,6 +79,22 @@ SETTLEMENT_GUARDS = [
         "WHERE p.id IN (SELECT x.id FROM gateway_process x WHERE NOT x.fenced AND x.lease_until < clock_timestamp() OFFSET 0);",
     ),
     Mutant(
+        "first-back-fences-all", "nobody is fenced unless another has renewed for a whole lease",
+        (LOST + "test_when_the_database_was_out_of_reach_the_first_process_back_fences_nobody",
+         LOST + "test_a_single_process_that_is_started_again_reaps_its_predecessor_after_one_lease", MACHINE),
+        LEASE, "AND p.lease_since <= clock_timestamp() - make_interval(secs => lease_seconds)) THEN", "AND true) THEN",
+    ),
+    Mutant(
+        "gaps-are-not-seen", "a lease that was interrupted begins anew",
+        (LOST + "test_when_the_database_was_out_of_reach_the_first_process_back_fences_nobody", MACHINE),
+        LEASE, "make_interval(secs => lease_seconds / 4) THEN clock_timestamp() ELSE p.lease_since END", "make_interval(secs => lease_seconds / 4) THEN p.lease_since ELSE p.lease_since END",
+    ),
+    Mutant(
+        "locked-account-starves-others", "lost requests are taken from all accounts in turn",
+        (LOST + "test_a_locked_account_with_many_lost_requests_holds_up_no_other",),
+        LEASE, "ORDER BY row_number() OVER (PARTITION BY x.account_id ORDER BY x.id), x.id LIMIT", "ORDER BY x.id LIMIT",
+    ),
+    Mutant(
         "reaped-after-a-restart", "after a restart of the database nobody is fenced for one lease",
         (LOST + "test_after_a_restart_of_the_database_nobody_is_fenced_for_one_lease", MACHINE),
         LEASE, "IF clock_timestamp() < pg_postmaster_start_time() + make_interval(secs => lease_seconds) THEN RETURN 0; END IF;", "",

@@ -1,0 +1,39 @@
+"""What both doors ask of a request before they read its body: how long is it, is it JSON, where does it come from."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from apps.gateway.errors import RequestTimeout, TooLarge, UnsupportedMediaType
+
+
+def check_length(content_length: str) -> None:
+    """Nothing said, or at most MAX_REQUEST_BYTES. Raises TooLarge."""
+    if content_length.isascii() and content_length.isdigit() and int(content_length[:20]) > settings.MAX_REQUEST_BYTES:
+        raise too_large()
+
+
+def check_media_type(content_type: str) -> None:
+    """JSON, or nothing said. Raises UnsupportedMediaType."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type and media_type != "application/json" and not media_type.endswith("+json"):
+        raise UnsupportedMediaType(f"Content-Type is {media_type!r}: send JSON as 'application/json'.")
+
+
+def too_large() -> TooLarge:
+    return TooLarge(f"The request is larger than {settings.MAX_REQUEST_BYTES} bytes.")
+
+
+def too_slow() -> RequestTimeout:
+    """For ASGI, where the connection can be closed: the rest of the body may still be on its way."""
+    return RequestTimeout(
+        f"The request's body did not arrive within {settings.BODY_TIMEOUT_S:g} s. Nothing was charged.", headers=[(b"connection", b"close")]
+    )
+
+
+def client_address(peer: str, forwarded_for: str) -> str:
+    """The client's address: the peer, or, behind TRUSTED_PROXIES proxies of ours, what the outermost of them saw."""
+    if settings.TRUSTED_PROXIES and forwarded_for:
+        hops = [hop.strip() for hop in forwarded_for.split(",")]
+        return hops[-min(settings.TRUSTED_PROXIES, len(hops))]
+    return peer
