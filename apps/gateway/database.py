@@ -16,9 +16,10 @@ log = logging.getLogger(__name__)
 # The code by which gateway_admit and gateway_settle say of an item that its account is locked by somebody slow: ask again.
 BUSY = 8
 
+# No sequential scans: a plan made while a table was one page would go on reading all of it when it has grown.
 # Generic plans: the functions' inner statements are planned once per session, not once per call.
 # A lock that is not there in 200 ms is somebody's long transaction: the batch goes on without that account.
-SESSION = "SET plan_cache_mode = force_generic_plan; SET jit = off; SET lock_timeout = '200ms'; SET statement_timeout = '10s'"
+SESSION = "SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off; SET lock_timeout = '200ms'; SET statement_timeout = '10s'"
 
 
 class OutcomeUnknown(Unavailable):

@@ -33,7 +33,7 @@ CREATE FUNCTION test_clock.pg_postmaster_start_time() RETURNS timestamptz LANGUA
   $$ SELECT coalesce(nullif(current_setting('test.started', true), '')::timestamptz, '-infinity') $$;
 """
 # The settings of the gateway's own connections, and the clock.
-OPTIONS = "-c search_path=test_clock,public,pg_catalog -c plan_cache_mode=force_generic_plan -c jit=off"
+OPTIONS = "-c search_path=test_clock,public,pg_catalog -c plan_cache_mode=force_generic_plan -c jit=off -c enable_seqscan=off"
 
 
 @dataclass

@@ -355,11 +355,11 @@ def test_changes_of_the_catalogue_reach_a_running_process_within_two_seconds(
         customer.settled(len(customer.inferences))
         return customer.inference(answer.headers["inference-id"]).charged
 
-    backend.reply("Hello", prompt_tokens=1_000, completion_tokens=0)
+    backend.reply("Hello", prompt_tokens=1_000, completion_tokens=1)
     second_backend.reply("second")
-    assert cost() == 1_000_000
+    assert cost() == 1_002_000
     model.set_price(input="5")
-    wait_for(lambda: cost() == 5_000_000, SOON_S, "the new price")
+    wait_for(lambda: cost() == 5_002_000, SOON_S, "the new price")
     added, _ = save_backend(Model.objects.get(pk=model.id), second_backend.base_url, {"upstream_model": model.upstream})
     Backend.objects.filter(pk=model.backend_ids[0]).update(is_active=False)
     wait_for(lambda: call().text == "second", SOON_S, "the new backend")

@@ -96,7 +96,7 @@ SETTLEMENT_GUARDS = [
     ),
     Mutant(
         "reaped-after-a-restart", "after a restart of the database nobody is fenced for one lease",
-        (LOST + "test_after_a_restart_of_the_database_nobody_is_fenced_for_one_lease", MACHINE),
+        (LOST + "test_after_a_restart_of_the_database_nobody_is_fenced_for_one_lease",),
         LEASE, "IF clock_timestamp() < pg_postmaster_start_time() + make_interval(secs => lease_seconds) THEN RETURN 0; END IF;", "",
     ),
     Mutant(
