@@ -19,7 +19,8 @@ from tests.mutants.mutant import Mutant
 from tests.mutants.overlay import ROOT, VARIABLE
 
 TIMEOUT_S = 300
-OPTIONS = ["-q", "-p", "tests.mutants.overlay", "-p", "no:xdist", "-p", "no:cacheprovider", "--tb=short", "-rfE"]
+# Native tracebacks: pytest itself trips over a frame without a line number, which Python 3.11 makes now and then.
+OPTIONS = ["-q", "-p", "tests.mutants.overlay", "-p", "no:xdist", "-p", "no:cacheprovider", "--tb=native", "-rfE"]
 # Worker numbers that pytest-xdist never gives: each mutant has databases of its own.
 FIRST_WORKER = 1000
 # What this process has in its environment and a fresh pytest must not find.
