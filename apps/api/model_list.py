@@ -119,6 +119,7 @@ class ModelDetail(ApiView):
             200: ModelInfo,
             401: OpenApiResponse(ErrorAnswer, "No key, or none in force."),
             404: OpenApiResponse(ErrorAnswer, "No such model."),
+            429: OpenApiResponse(ErrorAnswer, "Too many wrong keys from this address."),
         },
     )
     def get(self, request: Request, model_id: str) -> HttpResponse:

@@ -72,6 +72,20 @@ class Model(models.Model):
     def __str__(self) -> str:
         return self.public_id
 
+    def clean(self) -> None:
+        """Raises ValidationError for reasoning settings that no request could be written by (apps/gateway/openai/reasoning.py)."""
+        settings = self.reasoning
+        if not isinstance(settings, dict):
+            raise ValidationError({"reasoning": "must be an object"})
+        for name, value in settings.items():
+            if name == "efforts":
+                if not (isinstance(value, list) and value and all(isinstance(effort, str) for effort in value)):
+                    raise ValidationError({"reasoning": "efforts must be a list of texts, from little to much"})
+            elif name not in ("effort", "enabled", "max_tokens"):
+                raise ValidationError({"reasoning": f"unknown: {name}; choose from effort, efforts, enabled, max_tokens"})
+            elif not (isinstance(value, str) and all(value.split("."))):
+                raise ValidationError({"reasoning": f"{name} must be a path in the backend's request, such as a.b.c"})
+
 
 class Price(models.Model):
     """What one token costs from `effective_from` on, in pico-USD. Never edited: a new price is a new row."""
