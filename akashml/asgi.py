@@ -21,6 +21,7 @@ from django.conf import settings
 from apps.core.middleware import is_api_path
 from apps.gateway import asgi as gateway_door
 from apps.gateway.asgi import Receive, Scope, Send
+from apps.gateway.endpoints import ENDPOINTS
 from apps.gateway.process import host
 
 log = logging.getLogger(__name__)
@@ -30,12 +31,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     kind = scope["type"]
     if kind == "http":
         path = scope["path"]
-        if (
-            host.gateway is not None
-            and settings.SERVE != "pages"
-            and scope["method"] == "POST"
-            and path.rstrip("/") in gateway_door.ENDPOINTS
-        ):
+        if host.gateway is not None and settings.SERVE != "pages" and scope["method"] == "POST" and path.rstrip("/") in ENDPOINTS:
             await gateway_door.handle(host.gateway, scope, receive, send)
         elif path in ("/healthz", "/healthz/"):
             await _plain(send, 200, b"ok\n")

@@ -17,7 +17,9 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from apps.core.batching import Unavailable as LinkUnavailable
+from apps.core.ids import uuid7
 from apps.core.middleware import is_api_path
+from apps.gateway.endpoints import surface_of
 from apps.gateway.errors import ApiError, BadRequest, Header, InternalError, Unavailable
 
 log = logging.getLogger(__name__)
@@ -51,7 +53,7 @@ class ApiView(APIView):
         raise MethodNotAllowed(f"{request.method} is not allowed here. Allowed: {allowed}.", headers=[(b"allow", allowed.encode("ascii"))])
 
     def handle_exception(self, exc: Exception) -> HttpResponseBase:
-        return error_response(as_api_error(exc))
+        return error_response(as_api_error(exc), self.request.path)
 
 
 @extend_schema(exclude=True)
@@ -75,10 +77,11 @@ def as_api_error(error: Exception) -> ApiError:
     return InternalError("Something broke on our side.")
 
 
-def error_response(error: ApiError) -> HttpResponse:
-    return HttpResponse(
-        error.openai_body(), status=error.status, headers={**django_headers(error.headers), "content-type": "application/json"}
-    )
+def error_response(error: ApiError, path: str) -> HttpResponse:
+    """In the shape of the surface that this address belongs to."""
+    surface, identifier = surface_of(path), uuid7()
+    headers = [*surface.identity(identifier), *error.headers, (b"content-type", b"application/json")]
+    return HttpResponse(surface.error_body(error, identifier), status=error.status, headers=django_headers(headers))
 
 
 def json_response(body: bytes) -> HttpResponse:
@@ -93,11 +96,11 @@ def django_headers(headers: Sequence[Header]) -> dict[str, str]:
 # What Django answers when no view was reached (akashml/urls.py: handler400, handler500).
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if is_api_path(request.path):
-        return error_response(BadRequest("The request is malformed, or its Host is not one of this site's."))
+        return error_response(BadRequest("The request is malformed, or its Host is not one of this site's."), request.path)
     return defaults.bad_request(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     if is_api_path(request.path):
-        return error_response(InternalError("Something broke on our side."))
+        return error_response(InternalError("Something broke on our side."), request.path)
     return defaults.server_error(request)

@@ -60,9 +60,11 @@ async def _later(request: HttpRequest, answer: Awaitable[HttpResponseBase]) -> H
 def _completed(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     if is_api_path(request.path):
         response.headers.setdefault("Inference-Id", str(uuid7()))
-        response.headers.setdefault("X-Request-Id", response.headers["Inference-Id"])  # what OpenAI's SDKs show as request_id
-        for name in PAGE_HEADERS:
-            response.headers.pop(name, None)
+        # Where each dialect's SDKs look for it (apps/gateway/*/surface.py).
+        name = "Request-Id" if request.path.startswith("/anthropic") else "X-Request-Id"
+        response.headers.setdefault(name, response.headers["Inference-Id"])
+        for page_header in PAGE_HEADERS:
+            response.headers.pop(page_header, None)
         for name, value in answer_headers(request.headers.get("Origin", "")).items():
             response.headers.setdefault(name, value)
     return response

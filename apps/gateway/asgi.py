@@ -11,20 +11,16 @@ from django.conf import settings
 
 from apps.core.cors import answer_headers
 from apps.core.ids import uuid7
-from apps.gateway.client import Call, bearer, identity
-from apps.gateway.endpoint import Endpoint
+from apps.gateway.client import Call, bearer
+from apps.gateway.endpoints import ENDPOINTS, surface_of
 from apps.gateway.errors import ApiError, Header, TooLarge
 from apps.gateway.inference import Reply, answer_call
-from apps.gateway.openai.chat import chat_completions
-from apps.gateway.openai.completions import completions
 from apps.gateway.reading import check_length, check_media_type, client_address, too_large, too_slow
 from apps.gateway.runtime import Gateway
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-ENDPOINTS: dict[str, Endpoint] = {"/v1/chat/completions": chat_completions, "/v1/completions": completions}
 
 
 class ClientLeft(Exception):
@@ -100,7 +96,7 @@ async def handle(gateway: Gateway, scope: Scope, receive: Receive, send: Send) -
         client.watch()
         await answer_call(gateway, ENDPOINTS[scope["path"].rstrip("/")], Call(identifier, key, address, body, arrived), client)
     except ApiError as error:
-        await Reply(client, identity(identifier)).fail(error)
+        await Reply(client, surface_of(scope["path"]), identifier).fail(error)
     except ClientLeft:
         return
     finally:
@@ -113,7 +109,7 @@ async def refused_by_length(scope: Scope, receive: Receive, send: Send) -> bool:
     try:
         check_length(headers.get(b"content-length", b"").decode("latin-1"))
     except TooLarge as error:
-        await _refuse(headers, receive, send, error)
+        await _refuse(scope, receive, send, error)
         return True
     return False
 
@@ -132,7 +128,7 @@ def in_time(scope: Scope, receive: Receive, send: Send) -> Receive:
             async with asyncio.timeout_at(deadline):
                 message = await receive()
         except TimeoutError:
-            await _refuse(_headers(scope), receive, send, too_slow())
+            await _refuse(scope, receive, send, too_slow())
             return {"type": "http.disconnect"}
         whole = not message.get("more_body")
         return message
@@ -160,8 +156,8 @@ async def read_body(receive: Receive) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-async def _refuse(headers: dict[bytes, bytes], receive: Receive, send: Send, error: ApiError) -> None:
-    await Reply(AsgiClient(receive, send, _cross_origin(headers)), identity(uuid7())).fail(error)
+async def _refuse(scope: Scope, receive: Receive, send: Send, error: ApiError) -> None:
+    await Reply(AsgiClient(receive, send, _cross_origin(_headers(scope))), surface_of(scope["path"]), uuid7()).fail(error)
 
 
 def _headers(scope: Scope) -> dict[bytes, bytes]:

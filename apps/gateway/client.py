@@ -21,12 +21,6 @@ class Call:
     arrived: float
 
 
-def identity(identifier: UUID) -> list[Header]:
-    """The id of an inference, on every answer: under our name, and under the one that OpenAI's SDKs read as `request_id`."""
-    text = str(identifier).encode()
-    return [(b"inference-id", text), (b"x-request-id", text)]
-
-
 class Client(Protocol):
     """Where an answer goes. Writing waits while the client reads slowly, up to CLIENT_IDLE_S: then it counts as gone, and whoever
     asked to be called back is. Writing to one that has gone does nothing."""

@@ -5,9 +5,47 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from apps.catalog.pricing import Usage
 from apps.catalog.snapshot import BackendEntry, ModelEntry
-from apps.gateway.openai.answers import AnswerReader
+from apps.gateway.surface import Surface
 from apps.usage.models import Dialect
+
+
+class BadAnswer(Exception):
+    """What the backend sent is unusable. The text is for our log."""
+
+
+class BackendRefused(Exception):
+    """The backend answered 200 and sent an error object instead of an answer."""
+
+
+class Reader(Protocol):
+    """What one answer has said so far, whether streamed or whole, and what its client sees of it. The backend speaks OpenAI's dialect."""
+
+    usage: Usage | None  # as the backend reports it
+    finish_reason: str
+    done: bool  # nothing more of this answer is to be read
+    pieces: int  # chunks that carried something generated
+    text_bytes: int  # of it, as JSON
+
+    @property
+    def finished(self) -> bool:
+        """The answer ended as an answer ends; anything else is a break."""
+        ...
+
+    def event(self, payload: bytes) -> bytes:
+        """The data of one event of a stream; returns whole frames for the client, empty when it is to see nothing of it.
+
+        Raises BadAnswer and BackendRefused."""
+        ...
+
+    def end(self) -> bytes:
+        """The last frames of a stream that has finished; they go out when it is settled."""
+        ...
+
+    def whole(self, body: bytes) -> bytes:
+        """A whole answer; returns the body for the client. Raises BadAnswer and BackendRefused."""
+        ...
 
 
 class InferenceRequest(Protocol):
@@ -48,11 +86,12 @@ class InferenceRequest(Protocol):
         """The request as this backend gets it; `max_output` is the bound to write into it, None leaves the client's."""
         ...
 
-    def reader(self, model: ModelEntry, backend: BackendEntry) -> AnswerReader: ...
+    def reader(self, model: ModelEntry, backend: BackendEntry) -> Reader: ...
 
 
 class Endpoint(Protocol):
     dialect: Dialect
+    surface: Surface
     backend_path: str
 
     def parse(self, body: bytes) -> InferenceRequest:

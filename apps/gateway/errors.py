@@ -1,4 +1,5 @@
 """What the API answers when it does not answer: each error owns its status, type, code and headers.
+Its shape belongs to the dialect (apps/gateway/surface.py).
 
 ApiError
 ├── BadRequest              400  the request is malformed; `param` names the field
@@ -21,8 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 Header = tuple[bytes, bytes]
 
 
@@ -40,11 +39,6 @@ class ApiError(Exception):
         self.code = code or self.code
         self.status = status or self.status
         self.headers = list(headers)
-
-    def openai_body(self) -> bytes:
-        """OpenAI's error shape, and the text once more as a top-level string: some clients read only that."""
-        error = {"message": self.message, "type": self.type, "code": self.code, "param": self.param}
-        return msgspec.json.encode({"error": error, "message": self.message})
 
 
 class BadRequest(ApiError):

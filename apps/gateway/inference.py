@@ -13,21 +13,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from uuid import UUID
 
 from apps.catalog.snapshot import ModelEntry
 from apps.gateway.admission import AdmissionRequest, limit_headers
 from apps.gateway.backend_call import BackendAnswer, call_backend
-from apps.gateway.client import Call, Client, identity
-from apps.gateway.endpoint import Endpoint, InferenceRequest
+from apps.gateway.client import Call, Client
+from apps.gateway.endpoint import BackendRefused, BadAnswer, Endpoint, InferenceRequest, Reader
 from apps.gateway.errors import ApiError, BadGateway, Header, InternalError
 from apps.gateway.http_exchange import BackendError, Broken, TimedOut
 from apps.gateway.open_request import OpenRequest
-from apps.gateway.openai.answers import AnswerReader, BackendRefused, BadAnswer
 from apps.gateway.plan import plan
 from apps.gateway.redaction import redacted
 from apps.gateway.runtime import Gateway
-from apps.gateway.sse import EventSplitter, EventTooLarge, frame
+from apps.gateway.sse import EventSplitter, EventTooLarge
+from apps.gateway.surface import Surface
 from apps.usage.models import Status
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,6 @@ STREAM_HEADERS: list[Header] = [
     (b"x-accel-buffering", b"no"),
 ]
 JSON_HEADERS: list[Header] = [(b"content-type", b"application/json")]
-DONE_FRAME = b"data: [DONE]\n\n"
 
 
 @dataclass(slots=True)
@@ -55,11 +55,16 @@ class Admitted:
 
 @dataclass(slots=True)
 class Reply:
-    """What has gone to the client so far. `headers` are those of every answer: Inference-Id and, once admitted, the limits."""
+    """What has gone to the client so far. `headers` are those of every answer: its id and, once admitted, the limits."""
 
     client: Client
-    headers: list[Header]
+    surface: Surface
+    id: UUID
+    headers: list[Header] = field(init=False)
     started: bool = False
+
+    def __post_init__(self) -> None:
+        self.headers = self.surface.identity(self.id)
 
     async def stream(self, frames: bytes) -> None:
         if not self.started:
@@ -68,7 +73,7 @@ class Reply:
         await self.client.send(frames, last=False)
 
     async def finish(self, body: bytes, streamed: bool) -> None:
-        """The last frame of a stream, or the whole answer."""
+        """The last frames of a stream, or the whole answer."""
         if streamed:
             await self.stream(body)
             await self.client.send(b"", last=True)
@@ -78,9 +83,9 @@ class Reply:
 
     async def fail(self, error: ApiError) -> None:
         """An error answer, or, when a stream has begun, an error frame: never an end that looks finished."""
-        body = error.openai_body()
+        body = self.surface.error_body(error, self.id)
         if self.started:
-            await self.client.send(frame(body), last=True)
+            await self.client.send(self.surface.error_frame(body), last=True)
             return
         own = {name for name, _ in error.headers}
         headers = [*(h for h in self.headers if h[0] not in own), *error.headers, *JSON_HEADERS, (b"content-length", b"%d" % len(body))]
@@ -90,7 +95,7 @@ class Reply:
 
 async def answer_call(gateway: Gateway, endpoint: Endpoint, call: Call, client: Client) -> None:
     """Answers one inference request. Never raises for what a client or a backend did."""
-    reply = Reply(client, identity(call.id))
+    reply = Reply(client, endpoint.surface, call.id)
     try:
         admitted = await _admit(gateway, endpoint, call, reply)
     except ApiError as error:
@@ -199,7 +204,7 @@ async def _answer(gateway: Gateway, admitted: Admitted, reply: Reply) -> None:
 
 
 async def _stream(answer: BackendAnswer, request: OpenRequest, reply: Reply) -> bytes:
-    """Passes the stream on up to its end; returns the last frame, which waits for the settlement.
+    """Passes the stream on up to its end; returns the last frames, which wait for the settlement.
 
     Raises BackendError, BadAnswer, BackendRefused and EventTooLarge, after passing on what came whole before."""
     assert request.reader is not None
@@ -220,19 +225,19 @@ async def _stream(answer: BackendAnswer, request: OpenRequest, reply: Reply) -> 
             if not reader.finished:
                 raise BadAnswer("the stream ended without an end")
             break
-    return DONE_FRAME
+    return reader.end()
 
 
-def _frames(reader: AnswerReader, payloads: list[bytes]) -> tuple[list[bytes], Exception | None]:
+def _frames(reader: Reader, payloads: list[bytes]) -> tuple[list[bytes], Exception | None]:
     """What the client sees of some events, and what is wrong with the one that stopped it."""
     frames: list[bytes] = []
     for payload in payloads:
         try:
-            shown = reader.chunk(payload)
+            shown = reader.event(payload)
         except (BadAnswer, BackendRefused) as problem:
             return frames, problem
-        if shown is not None:
-            frames.append(frame(shown))
+        if shown:
+            frames.append(shown)
         if reader.done:
             break
     return frames, None

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from apps.catalog.pricing import Rates
+from apps.gateway.endpoint import Reader
 from apps.gateway.http_exchange import Exchange
 from apps.gateway.metering import charge, output_estimate
-from apps.gateway.openai.answers import AnswerReader
 from apps.gateway.settlement import Settlement
 from apps.usage.models import Status
 
@@ -35,7 +35,7 @@ class OpenRequest:
     prompt_tokens: Callable[[], int]  # our estimate, made only when it is needed
     backend_id: int | None = None
     sent: bool = False
-    reader: AnswerReader | None = None
+    reader: Reader | None = None
     delivered_at: float | None = None
     client_gone: bool = False
     fenced: bool = False

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from apps.gateway.endpoint import BackendRefused
 from apps.gateway.errors import BadRequest
-from apps.gateway.openai.answers import AnswerReader, BackendRefused, View
+from apps.gateway.openai.answers import AnswerReader, View
 from apps.gateway.openai.chat import chat_completions
 from apps.gateway.openai.functions import from_tools
 
@@ -30,18 +31,18 @@ def chunk(index: int, finish_reason: str | None) -> bytes:
 def test_an_error_is_an_error_whatever_stands_beside_it(error: Any, choices: Any) -> None:
     payload = msgspec.json.encode({"error": error, **({} if choices is None else {"choices": choices})})
     with pytest.raises(BackendRefused):
-        reader().chunk(payload)
+        reader().event(payload)
     with pytest.raises(BackendRefused):
         reader().whole(payload)
 
 
 def test_a_stream_of_two_choices_has_finished_when_both_have() -> None:
     answer = reader(choices=2)
-    answer.chunk(chunk(0, "stop"))
+    answer.event(chunk(0, "stop"))
     assert not answer.finished
-    answer.chunk(chunk(1, None))
+    answer.event(chunk(1, None))
     assert not answer.finished
-    answer.chunk(chunk(1, "length"))
+    answer.event(chunk(1, "length"))
     assert answer.finished
 
 

@@ -106,6 +106,6 @@ def test_every_token_is_passed_on_as_it_comes(gateway, customer, backend, model)
     gate = backend.gate("before_chunk:1")
     with OpenCall(gateway, customer, model) as call:
         assert text_of(call.take(2)) == "one "  # while the backend still waits
-        assert gate.reached == 1
+        gate.wait_reached()
         gate.release()
         assert text_of(call.rest()) == "two three"

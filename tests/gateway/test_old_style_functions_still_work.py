@@ -76,9 +76,8 @@ def test_a_stream_comes_back_as_pieces_of_a_function_call(model: ModelEntry, bac
     pieces = [{"index": 0, "function": {"name": "weather", "arguments": ""}}, {"index": 0, "function": {"arguments": '{"a":1}'}}]
     shown = []
     for piece in pieces:
-        payload = reader.chunk(msgspec.json.encode({"model": "upstream", "choices": [{"index": 0, "delta": {"tool_calls": [piece]}}]}))
-        assert payload is not None
-        shown.append(json.loads(payload)["choices"][0]["delta"]["function_call"])
+        frame = reader.event(msgspec.json.encode({"model": "upstream", "choices": [{"index": 0, "delta": {"tool_calls": [piece]}}]}))
+        shown.append(json.loads(frame.removeprefix(b"data: "))["choices"][0]["delta"]["function_call"])
     assert shown == [{"name": "weather", "arguments": ""}, {"arguments": '{"a":1}'}]
 
 

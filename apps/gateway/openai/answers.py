@@ -14,22 +14,16 @@ from typing import Any
 import msgspec
 
 from apps.catalog.pricing import Usage
+from apps.gateway.endpoint import BackendRefused, BadAnswer
 from apps.gateway.openai.functions import from_tools
 from apps.gateway.openai.reasoning import show as show_reasoning
-from apps.gateway.sse import DONE
+from apps.gateway.sse import DONE, frame
 
 NOTHING = msgspec.Raw(b"")
 NULL = msgspec.Raw(b"null")
+DONE_FRAME = frame(DONE)
 # No model writes or reads more in one request; a larger count is a broken backend.
 MAX_TOKENS = 10_000_000
-
-
-class BadAnswer(Exception):
-    """What the backend sent is unusable. The text is for our log."""
-
-
-class BackendRefused(Exception):
-    """The backend answered 200 and sent an error object instead of an answer."""
 
 
 class _Delta(msgspec.Struct, gc=False):
@@ -127,22 +121,25 @@ class AnswerReader:
         """The answer ended as an answer ends; anything else is a break."""
         return self.done or len(self._finished) >= self._choices
 
-    def chunk(self, payload: bytes) -> bytes | None:
-        """One event of a stream; returns the payload for the client, None to hide it. Raises BadAnswer and BackendRefused."""
+    def event(self, payload: bytes) -> bytes:
+        """One event of a stream; returns the frame for the client, empty to hide it. Raises BadAnswer and BackendRefused."""
         if payload == DONE:
             self.done = True
-            return None
+            return b""
         if not payload or payload.isspace():
-            return None
+            return b""
         chunk, payload = self._read(payload)
         rewrite = False
         for choice in chunk.choices or ():
             rewrite = self._take(choice, choice.delta) or rewrite
         if not self._view.show_usage and b'"usage"' in payload:
             if not chunk.choices and self._has_usage(chunk):
-                return None
-            return self._edited(payload, rewrite)
-        return self._edited(payload, rewrite) if rewrite else self._renamed(payload, chunk.model)
+                return b""
+            return frame(self._edited(payload, rewrite))
+        return frame(self._edited(payload, rewrite) if rewrite else self._renamed(payload, chunk.model))
+
+    def end(self) -> bytes:
+        return DONE_FRAME
 
     def whole(self, body: bytes) -> bytes:
         """A whole answer; returns the body for the client. Raises BadAnswer and BackendRefused."""

@@ -32,6 +32,7 @@ from apps.gateway.openai.fields import (
     shows_usage,
     unlisted,
 )
+from apps.gateway.openai.surface import openai_surface
 from apps.usage.models import Dialect
 
 FunctionName = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[a-zA-Z0-9_.:-]+$")]
@@ -190,6 +191,7 @@ class ChatRequest:
 
 class ChatCompletions:
     dialect = Dialect.CHAT
+    surface = openai_surface
     backend_path = "/chat/completions"
 
     def parse(self, body: bytes) -> ChatRequest:

@@ -31,6 +31,7 @@ from apps.gateway.openai.fields import (
     shows_usage,
     unlisted,
 )
+from apps.gateway.openai.surface import openai_surface
 from apps.usage.models import Dialect
 
 MAX_PROMPTS = 128
@@ -125,6 +126,7 @@ class TextRequest:
 
 class Completions:
     dialect = Dialect.COMPLETIONS
+    surface = openai_surface
     backend_path = "/completions"
 
     def parse(self, body: bytes) -> TextRequest:
