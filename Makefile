@@ -1,11 +1,12 @@
 # make run      the whole product on http://127.0.0.1:$${PORT:-8000}, state under $${DATA_DIR:-.data}
 # make test     all tests (ARGS="tests/gateway -k stream" for some)
 # make check    formatting, lint, types, import floors, missing migrations
+# make bench    how fast it is, beside nginx and LiteLLM (ARGS=--quick for a minute, ARGS=--help for more)
 # make servers  Postgres and Valkey of this DATA_DIR alone
 # make lock     the lock files anew from requirements*.in (ARGS=--upgrade for newer versions)
 
 SHELL = /bin/sh
-.PHONY: run servers setup test check lock
+.PHONY: run servers setup test check bench lock
 .DEFAULT_GOAL = run
 
 # The first of these that is Python 3.11 or later; PYTHON=… names another.
@@ -35,6 +36,9 @@ check: setup
 	.venv/bin/mypy akashml apps
 	PYTHONPATH=. .venv/bin/lint-imports
 	.venv/bin/python manage.py makemigrations --check --dry-run
+
+bench: setup
+	@exec .venv/bin/python -m benchmarks $(ARGS)
 
 LOCK = .venv/bin/python -m uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11 $(ARGS)
 

@@ -1,0 +1,123 @@
+"""Putting the same loads on all contenders in turn, so that what else the machine does meanwhile falls on all of them alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from benchmarks.contenders import Contender
+from benchmarks.loads import Answered, Load, LoadFailed, put
+from benchmarks.machine import Cores, busy_ns, cpu_ns, spent_ns
+from benchmarks.stats import median
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One load on one contender for some seconds. CPU times in microseconds per request; shares are of a core's time."""
+
+    answered: Answered
+    cpu_us: float
+    database_us: float
+    others_share: float  # of the gateway's core, for what is no contender
+    load_core_share: float
+
+    @property
+    def per_second(self) -> float:
+        return self.answered.requests / self.answered.seconds
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The medians of some samples."""
+
+    per_second: float
+    cpu_us: float
+    database_us: float
+    p50_us: float
+    p99_us: float
+    others_share: float
+    load_core_share: float
+
+    @staticmethod
+    def of(samples: Sequence[Sample]) -> Figures:
+        def middle(read: Callable[[Sample], float]) -> float:
+            return median([read(sample) for sample in samples])
+
+        return Figures(
+            per_second=middle(lambda s: s.per_second),
+            cpu_us=middle(lambda s: s.cpu_us),
+            database_us=middle(lambda s: s.database_us),
+            p50_us=middle(lambda s: s.answered.p50_us),
+            p99_us=middle(lambda s: s.answered.p99_us),
+            others_share=middle(lambda s: s.others_share),
+            load_core_share=middle(lambda s: s.load_core_share),
+        )
+
+
+def sample(contender: Contender, load: Load, seconds: float, cores: Cores, folder: Path, database: Callable[[], list[int]]) -> Sample:
+    """`database` names Postgres's processes. Raises LoadFailed when an answer was refused or a connection broke."""
+    before, database_before = cpu_ns(contender.pids()), cpu_ns(database())
+    core_before, load_core_before = busy_ns(cores.gateway), busy_ns(cores.load)
+    answered = put(load, contender.url(load), contender.tokens, seconds, folder)
+    used = spent_ns(before, cpu_ns(contender.pids()))
+    database_used = spent_ns(database_before, cpu_ns(database()))
+    core, load_core = busy_ns(cores.gateway) - core_before, busy_ns(cores.load) - load_core_before
+    if answered.refused or answered.broken or not answered.requests:
+        raise LoadFailed(
+            f"{contender.name}, {load.name}: {answered.refused} of {answered.requests} answers refused, {answered.broken} broken"
+        )
+    ns = answered.seconds * 1e9
+    of_ours = used if contender.name != "direct" else 0  # the backend works on the other core
+    return Sample(
+        answered,
+        cpu_us=used / answered.requests / 1e3,
+        database_us=database_used / answered.requests / 1e3,
+        others_share=max(0.0, (core - of_ours) / ns),
+        load_core_share=load_core / ns,
+    )
+
+
+def check_answer(contender: Contender, load: Load) -> None:
+    """One request, looked at as a whole: a figure for wrong answers is none. Raises LoadFailed."""
+    headers = {"Authorization": f"Bearer {contender.tokens[0]}", "Content-Type": "application/json"}
+    answer = httpx.post(contender.url(load), content=load.body(), headers=headers, timeout=60)
+    if answer.status_code != 200:
+        raise LoadFailed(f"{contender.name} answers {answer.status_code}: {answer.text[:500]}")
+    if not load.streamed:
+        right = answer.json()["usage"]["completion_tokens"] == 50
+    else:
+        chunks = int(load.answer.split("/")[1])
+        right = answer.text.count('"content":') >= chunks and answer.text.rstrip().endswith("data: [DONE]")
+    if not right:
+        raise LoadFailed(f"{contender.name} answers {load.name} wrongly: {answer.text[:2000]}")
+
+
+def interleave(
+    contenders: Iterable[Contender],
+    loads: Iterable[Load],
+    rounds: int,
+    seconds: float,
+    cores: Cores,
+    folder: Path,
+    database: Callable[[], list[int]],
+    say: Callable[[str], None],
+) -> dict[tuple[str, Load], list[Sample]]:
+    """The samples by contender's name and load: each load on each contender, `rounds` times around. Raises LoadFailed."""
+    contenders, loads = list(contenders), list(loads)
+    found: dict[tuple[str, Load], list[Sample]] = {}
+    for contender in contenders:
+        for load in loads:
+            check_answer(contender, load)
+            put(load, contender.url(load), contender.tokens, 1, folder)  # warm: connections, caches, plans
+    for number in range(1, rounds + 1):
+        for load in loads:
+            for contender in contenders:
+                taken = sample(contender, load, seconds, cores, folder, database)
+                found.setdefault((contender.name, load), []).append(taken)
+                say(
+                    f"round {number}/{rounds}  {load.name:<50} {contender.name:<8} {taken.per_second:>8,.0f}/s  {taken.cpu_us:>7,.0f} µs CPU"
+                )
+    return found
