@@ -18,6 +18,7 @@ django_application = get_asgi_application()
 
 from django.conf import settings
 
+from apps.core import static_files
 from apps.core.middleware import is_api_path
 from apps.gateway import asgi as gateway_door
 from apps.gateway.asgi import Receive, Scope, Send
@@ -38,6 +39,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         elif path in ("/readyz", "/readyz/"):
             ready = host.gateway is not None and host.gateway.ready()
             await _plain(send, 200 if ready else 503, b"ready\n" if ready else b"not ready\n")
+        elif settings.SERVE != "gateway" and static_files.is_static_path(path):
+            await static_files.serve(scope, send)
         elif is_api_path(path):
             if not await gateway_door.refused_by_length(scope, receive, send):  # before Django spools it to disk
                 await django_application(scope, gateway_door.in_time(scope, receive, send), send)  # type: ignore[arg-type]  # as below

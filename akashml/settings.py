@@ -54,6 +54,10 @@ if PRODUCTION and (not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS):
 CSRF_TRUSTED_ORIGINS = sorted({BASE_URL})
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PRODUCTION else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BASE_URL.startswith("https://")
+SECURE_HSTS_SECONDS = 365 * 86_400 if PRODUCTION and BASE_URL.startswith("https://") else 0
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+FORM_TARGETS = env.words("FORM_TARGETS")  # origins that forms may lead to, besides those of Stripe, Google and GitHub
 
 # --- The gateway ------------------------------------------------------------------------------------------------------
 LEASE_S = env.seconds("LEASE_S", 15, 2, 300)
@@ -137,6 +141,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.postgres",
+    "django.forms",  # its templates: FORM_RENDERER looks for widgets where it looks for pages
     "rest_framework",
     "drf_spectacular",
     "channels",
@@ -156,15 +161,18 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "apps.core.middleware.ApiMiddleware",
+    "apps.core.page_headers.PageMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "apps.core.htmx.MessagesInHtmxAnswers",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
 ]
+FORM_RENDERER = "apps.core.forms.PageRenderer"
 ROOT_URLCONF = "akashml.urls"
 ASGI_APPLICATION = "akashml.asgi.application"
 TEMPLATES = [
@@ -185,8 +193,12 @@ APPEND_SLASH = False  # both spellings of every address are routes of their own:
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
-STATIC_URL = "static/"
+STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "apps.core.static_files.VersionedStorage"},
+}
 SILENCED_SYSTEM_CHECKS = ["auth.W004"]  # e-mail is unique by a constraint on its lower case, which the check cannot see
 
 AUTH_USER_MODEL = "accounts.User"

@@ -48,7 +48,7 @@ api: list[URLPattern | URLResolver] = [
     *both("metrics", metrics, "metrics"),
 ]
 pages: list[URLPattern | URLResolver] = [
-    path("", TemplateView.as_view(template_name="dashboard/home.html"), name="home"),
+    path("", TemplateView.as_view(template_name="dashboard/landing.html"), name="home"),
     *both("api/schema", SpectacularAPIView.as_view(), "schema"),
     *both("login", RedirectView.as_view(pattern_name="account_login", query_string=True), "login"),
     re_path(r"^(?:accounts|admin)(?:/[^/\s]+)*\Z", add_slash),

@@ -1,4 +1,4 @@
-"""`python install.py [--tests] ARGUMENTS…`: bring .venv to what the lock files say, then run .venv's Python with ARGUMENTS.
+"""`python install.py [--tests] ARGUMENTS…`: bring .venv and static/build to what the sources say, then run .venv's Python with ARGUMENTS.
 
 Only the standard library, since nothing is installed yet. Run as a file, by any Python of the right version. A lock file
 that was installed is remembered in .venv by its content: when nothing changed, this takes a few milliseconds.
@@ -30,6 +30,7 @@ def main(arguments: list[str]) -> None:
     try:
         make_venv()
         install([PRODUCT, TESTS] if tests else [PRODUCT])
+        build_pages()
     finally:
         os.close(guard)
     os.chdir(ROOT)
@@ -75,6 +76,12 @@ def install_uv() -> bool:
 
 def pip() -> list[str | Path]:
     return [PYTHON, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--no-compile", "--no-deps"]
+
+
+def build_pages() -> None:
+    """What browsers load (frontend.py); it says itself what went wrong."""
+    if not run([PYTHON, "-I", "-S", ROOT / "akashml" / "runner" / "frontend.py"]):
+        sys.exit(1)
 
 
 def installed(name: str) -> bool:

@@ -1,0 +1,82 @@
+"""What every page tells the browser: load nothing from elsewhere, run no inline script, be framed by nobody.
+
+Answers of the API carry none of this (apps/core/middleware.py). A page that needs more says so on its own answer, in a header
+that is then left as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from apps.core.ids import uuid7
+from apps.core.middleware import is_api_path
+
+# Forms may lead to these and be redirected there: Stripe's hosted pages, and the log-ins of others.
+FORM_TARGETS = (
+    "https://checkout.stripe.com",
+    "https://billing.stripe.com",
+    "https://accounts.google.com",
+    "https://github.com",
+)
+
+
+def content_security_policy(form_targets: list[str]) -> str:
+    """No nonce: nothing is inline, so that one header holds for every page. `data:` pictures are QR codes and the admin's icons."""
+    return "; ".join(
+        [
+            "default-src 'self'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' data:",
+            "connect-src 'self'",
+            "object-src 'none'",
+            "frame-src 'none'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+            " ".join(["form-action 'self'", *FORM_TARGETS, *form_targets]),
+        ]
+    )
+
+
+HEADERS = {
+    "Content-Security-Policy": content_security_policy(settings.FORM_TARGETS),
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # What depends on who asks is never kept by a cache in between; going back in the browser stays instant.
+    "Cache-Control": "private, no-cache",
+}
+
+
+class PageMiddleware:
+    """Gives every request for a page an id (`request.page_id`, sent as X-Request-Id) and its answer the headers above."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if is_api_path(request.path):
+            return self.get_response(request)
+        request.page_id = str(uuid7())  # type: ignore[attr-defined]
+        answer = self.get_response(request)
+        return _completed(request, answer) if isinstance(answer, HttpResponseBase) else _later(request, answer)
+
+
+async def _later(request: HttpRequest, answer: Awaitable[HttpResponseBase]) -> HttpResponseBase:
+    return _completed(request, await answer)
+
+
+def _completed(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    response.headers.setdefault("X-Request-Id", request.page_id)  # type: ignore[attr-defined]
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response

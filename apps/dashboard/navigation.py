@@ -1,0 +1,33 @@
+"""The pages there are, in the order in which the sidebar and the command palette show them.
+
+A page appears here when it exists, and nowhere before: add an Entry with the name of its URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A page: `route` is the name of its URL, `icon` one of apps/core/icons.py, `words` what else people may call it.
+
+    Its entry is marked on every page whose address begins with its own.
+    """
+
+    title: str
+    route: str
+    icon: str
+    words: str = ""
+    staff: bool = False
+
+
+# The sidebar, in groups that a line parts.
+SIDEBAR: Sequence[Sequence[Entry]] = (
+    (),
+    (),
+)
+
+# The menu under the user's own address, between the theme and "Log out".
+ACCOUNT_MENU: Sequence[Entry] = (Entry("Admin site", "admin:index", "shield", "staff models prices backends", staff=True),)

@@ -1,0 +1,79 @@
+"""What the app shell shows around a page: navigation, account, balance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+from apps.accounts.models import Account
+from apps.accounts.queries import account_of
+from apps.billing.queries import balance_of
+from apps.dashboard.navigation import ACCOUNT_MENU, SIDEBAR, Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    title: str
+    url: str
+    icon: str
+    words: str
+    current: bool
+
+
+class Shell:
+    """Asked by templates/shell.html; what a template does not ask for is not read from the database."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.request = request
+
+    @cached_property
+    def groups(self) -> list[list[Link]]:
+        return [links for group in SIDEBAR if (links := self._links(group))]
+
+    @cached_property
+    def account_menu(self) -> list[Link]:
+        return self._links(ACCOUNT_MENU)
+
+    @cached_property
+    def account(self) -> Account | None:
+        user = self.request.user
+        return account_of(user) if user.is_authenticated else None
+
+    @cached_property
+    def balance(self) -> int:
+        """nano-USD."""
+        return balance_of(self.account.pk) if self.account else 0
+
+    @property
+    def home(self) -> str:
+        return self.groups[0][0].url if self.groups else "/"
+
+    @property
+    def top_up_url(self) -> str:
+        """Empty until there is a page for it."""
+        try:
+            return reverse("billing")
+        except NoReverseMatch:
+            return ""
+
+    def _links(self, entries: Sequence[Entry]) -> list[Link]:
+        staff = bool(getattr(self.request.user, "is_staff", False))
+        return [self._link(entry) for entry in entries if staff or not entry.staff]
+
+    def _link(self, entry: Entry) -> Link:
+        url = reverse(entry.route)
+        here = self.request.path.rstrip("/")
+        return Link(entry.title, url, entry.icon, entry.words, here == url.rstrip("/") or here.startswith(f"{url.rstrip('/')}/"))
+
+
+def shell_of(request: HttpRequest) -> Shell:
+    """One a request, so that its parts are read once."""
+    shell: Shell | None = getattr(request, "_shell", None)
+    if shell is None:
+        shell = Shell(request)
+        request._shell = shell  # type: ignore[attr-defined]
+    return shell

@@ -1,0 +1,32 @@
+// Keeps <time data-relative> true while the page stays open; apps/core/figures.py writes the first text in the same words.
+const STEPS = [
+  [60, 1, "s"],
+  [3600, 60, "min"],
+  [86_400, 3600, "h"],
+  [31 * 86_400, 86_400, "day"],
+];
+
+export function relative(moment, now) {
+  const seconds = Math.trunc((now - moment) / 1000);
+  const span = Math.abs(seconds);
+  if (span < 1) return "now";
+  for (const [bound, size, unit] of STEPS) {
+    if (span >= bound) continue;
+    const number = Math.floor(span / size);
+    const text = `${number}\u00a0${unit}${unit === "day" && number !== 1 ? "s" : ""}`;
+    return seconds > 0 ? `${text} ago` : `in ${text}`;
+  }
+  return null; // a date, which does not change
+}
+
+function update() {
+  if (document.hidden) return;
+  const now = Date.now();
+  for (const time of document.querySelectorAll("time[data-relative]")) {
+    const text = relative(Date.parse(time.dateTime), now);
+    if (text && text !== time.textContent) time.textContent = text;
+  }
+}
+
+setInterval(update, 1000);
+document.addEventListener("visibilitychange", update);
