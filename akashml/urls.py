@@ -11,13 +11,14 @@ from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, URLResolver, include, path, re_path
-from django.views.generic import RedirectView, TemplateView
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
 from apps.api.inference import ChatCompletions, Completions
 from apps.api.metrics import metrics
 from apps.api.model_list import ModelDetail, Models
 from apps.api.views import UnknownAddress
+from apps.dashboard.landing import landing
 
 handler400 = "apps.api.views.bad_request"
 handler500 = "apps.api.views.server_error"
@@ -48,7 +49,7 @@ api: list[URLPattern | URLResolver] = [
     *both("metrics", metrics, "metrics"),
 ]
 pages: list[URLPattern | URLResolver] = [
-    path("", TemplateView.as_view(template_name="dashboard/landing.html"), name="home"),
+    path("", landing, name="home"),
     *both("api/schema", SpectacularAPIView.as_view(), "schema"),
     *both("login", RedirectView.as_view(pattern_name="account_login", query_string=True), "login"),
     re_path(r"^(?:accounts|admin)(?:/[^/\s]+)*\Z", add_slash),

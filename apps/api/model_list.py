@@ -6,8 +6,6 @@ import re
 from typing import Literal
 
 import msgspec
-from django.db.models import QuerySet
-from django.db.models.functions import Now
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
@@ -16,6 +14,7 @@ from apps.api.authentication import ApiKeyAuthentication
 from apps.api.schema import ErrorAnswer
 from apps.api.views import ApiView, json_response
 from apps.catalog.models import Price, public_id_validator
+from apps.catalog.queries import prices_in_force
 from apps.core.money import usd_per_token_from_pico
 from apps.gateway.errors import ModelNotFound
 
@@ -53,12 +52,6 @@ class ModelInfo(msgspec.Struct):
 class ModelList(msgspec.Struct):
     data: list[ModelInfo]
     object: Literal["list"] = "list"
-
-
-def prices_in_force() -> QuerySet[Price]:
-    """The price in force of each active model, with its model, by model id. Of two prices for one moment the one written last."""
-    now_valid = Price.objects.filter(model__is_active=True, effective_from__lte=Now())
-    return now_valid.order_by("model__public_id", "-effective_from", "-pk").distinct("model__public_id").select_related("model")
 
 
 def model_info(price: Price) -> ModelInfo:

@@ -72,6 +72,17 @@ class Model(models.Model):
     def __str__(self) -> str:
         return self.public_id
 
+    @property
+    def organisation(self) -> str:
+        """The id's part up to its slash, with it; empty without one."""
+        organisation, slash, _ = self.public_id.rpartition("/")
+        return organisation + slash
+
+    @property
+    def short_name(self) -> str:
+        """The id without its organisation."""
+        return self.public_id.rpartition("/")[2]
+
     def clean(self) -> None:
         """Raises ValidationError for reasoning settings that no request could be written by (apps/gateway/openai/reasoning.py)."""
         settings = self.reasoning

@@ -1,0 +1,14 @@
+"""Reading the catalogue for pages and lists; the gateway reads it whole (snapshot.py)."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from apps.catalog.models import Price
+
+
+def prices_in_force() -> QuerySet[Price]:
+    """The price in force of each active model, with its model, by model id. Of two prices for one moment the one written last."""
+    now_valid = Price.objects.filter(model__is_active=True, effective_from__lte=Now())
+    return now_valid.order_by("model__public_id", "-effective_from", "-pk").distinct("model__public_id").select_related("model")
