@@ -46,3 +46,4 @@ lock: setup
 	$(LOCK) requirements-bootstrap.in -o requirements-bootstrap.txt
 	$(LOCK) requirements.in -o requirements.txt
 	$(LOCK) requirements-test.in -o requirements-test.txt
+	$(LOCK) benchmarks/litellm.in -o benchmarks/litellm.txt

@@ -12,16 +12,28 @@ from pathlib import Path
 from akashml.runner import lock
 from akashml.runner.errors import StartError
 from benchmarks import machine, ours
-from benchmarks.loads import LoadFailed
+from benchmarks.loads import BURST_64, WHOLE_1, WHOLE_64, LoadFailed
 
 ROOT = Path(__file__).resolve().parent.parent
+THROUGHPUT = {"whole64": WHOLE_64, "whole1": WHOLE_1, "burst64": BURST_64}
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a minute: direct, nginx and ours, the three main loads, no report")
+    parser.add_argument("--quick", action="store_true", help="a minute: the backend alone, nginx and ours, under the three main loads")
+    parser.add_argument("--only", nargs="+", metavar="PART", choices=[*THROUGHPUT], help=f"some of {', '.join(THROUGHPUT)}")
+    parser.add_argument("--without-litellm", action="store_true")
     parser.add_argument("--rounds", type=int, metavar="N", help="how often each load is put on each contender (default 5, quick 2)")
     parser.add_argument("--seconds", type=int, metavar="S", help="how long each time (default 8, quick 3)")
+    parser.add_argument(
+        "--profile",
+        nargs="?",
+        const="whole64",
+        choices=THROUGHPUT,
+        metavar="LOAD",
+        help="sample our gateway's stacks under this load instead",
+    )
+    parser.add_argument("--native", action="store_true", help="with --profile: frames of C too")
     return parser.parse_args()
 
 
@@ -44,10 +56,24 @@ def main() -> int:
 
 
 def run(options: argparse.Namespace, folder: Path, stack: ExitStack) -> None:
+    from benchmarks import flame, throughput
     from benchmarks.bench import Bench
 
-    bench = Bench(folder, machine.cores(), stack)
-    bench.throughput(options.rounds or (2 if options.quick else 5), options.seconds or (3 if options.quick else 8))
+    rounds = options.rounds or (2 if options.quick else 5)
+    seconds = options.seconds or (10 if options.profile else 3 if options.quick else 8)
+    bench = Bench(folder, machine.cores(), stack, rounds=rounds, seconds=seconds)
+    if options.profile:
+        raw, graph = flame.profile(bench, THROUGHPUT[options.profile], options.native)
+        for frame, own, anywhere in flame.heaviest(raw):
+            print(f"{own:6.1%} {anywhere:6.1%}  {frame}")
+        print(f"(on top, anywhere on the stack)\nraw stacks: {raw}\nflame graph: {graph}")
+        return
+    if not options.quick and not options.without_litellm:
+        bench.with_litellm()
+    asked = [load for name, load in THROUGHPUT.items() if not options.only or name in options.only]
+    for section in throughput.sections(throughput.measure(bench, asked)):
+        print(f"\n{section.text()}", flush=True)
+    print(f"\n{bench.ours.check_ledger()}", flush=True)
 
 
 if __name__ == "__main__":

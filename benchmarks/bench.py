@@ -1,85 +1,51 @@
-"""One run: the contenders, and the sections of the report that were asked for."""
+"""What every part of the benchmark works with: the cores, the backend, and the contenders that take part in this run."""
 
 from __future__ import annotations
 
 import os
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import loads
-from benchmarks.contenders import MockBackend, Nginx
+from benchmarks.contenders import Contender, MockBackend, Nginx
+from benchmarks.litellm import LiteLLM
+from benchmarks.loads import ANSWERS
 from benchmarks.machine import Cores, family
 from benchmarks.ours import Ours
-from benchmarks.report import Section
-from benchmarks.rounds import Figures, interleave
-from benchmarks.stats import ratio
 
 
 def say(text: str) -> None:
+    """Progress: to the terminal, apart from the results."""
     print(text, file=sys.stderr, flush=True)
 
 
-@dataclass
 class Bench:
-    folder: Path
-    cores: Cores
-    stack: ExitStack
-    sections: list[Section] = field(default_factory=list)
+    """Everything that runs ends with `stack`. `rounds` and `seconds`: how often each measurement is made, and how long."""
 
-    def __post_init__(self) -> None:
-        os.sched_setaffinity(0, {self.cores.load})
-        self.backend = MockBackend(self.folder, self.cores)
-        self.nginx = Nginx(self.backend, self.folder, self.cores)
-        self.ours = Ours(self.folder / "instance", self.backend, self.cores)
-        for part in (self.backend, self.nginx, self.ours):
-            say(f"starting {getattr(part, 'name', 'Postgres and Valkey')} …")
-            part.start(self.stack)
+    def __init__(self, folder: Path, cores: Cores, stack: ExitStack, *, rounds: int, seconds: float) -> None:
+        self.folder, self.cores, self.stack = folder, cores, stack
+        self.rounds, self.seconds = rounds, seconds
+        os.sched_setaffinity(0, {cores.load})
+        self.backend = MockBackend(folder, cores)
+        self.nginx = Nginx(self.backend, folder, cores)
+        self.ours = Ours(folder / "instance", self.backend, cores)
+        self.litellm: LiteLLM | None = None
+        say("starting the backend, nginx, Postgres and Valkey …")
+        self.backend.start(stack)
+        self.nginx.start(stack)
+        self.ours.start(stack)
+        self.ours.add_models(ANSWERS)
+
+    def with_litellm(self) -> None:
+        say("starting LiteLLM (the first time it is installed, which takes minutes) …")
+        self.litellm = LiteLLM(self.backend, self.folder, self.cores)
+        self.litellm.start(self.stack)
+
+    def others(self) -> list[Contender]:
+        """All contenders but ours."""
+        return [self.backend, self.nginx, *([self.litellm] if self.litellm is not None else [])]
 
     def database(self) -> list[int]:
+        """Postgres's processes."""
         assert self.ours.postgres is not None
         return family(self.ours.postgres.pid)
-
-    def throughput(self, rounds: int, seconds: float) -> None:
-        asked = [loads.WHOLE_64, loads.WHOLE_1, loads.BURST_64]
-        self.ours.add_models([load.answer for load in asked[1:]])
-        with self.ours.gateway() as gateway:
-            contenders = [self.backend, self.nginx, gateway]
-            samples = interleave(contenders, asked, rounds, seconds, self.cores, self.folder, self.database, say)
-        header = [
-            "",
-            "requests/s",
-            "CPU µs",
-            "of nginx's",
-            "database µs",
-            "p50 ms",
-            "p99 ms",
-            "added p50",
-            "added p99",
-            "load core",
-            "others",
-        ]
-        for load in asked:
-            section = Section(load.name[0].upper() + load.name[1:], header)
-            figures = {contender.name: Figures.of(samples[contender.name, load]) for contender in contenders}
-            direct = figures["direct"]
-            for name, f in figures.items():
-                in_between = name != "direct"
-                section.rows.append(
-                    [
-                        name,
-                        f"{f.per_second:,.0f}",
-                        f"{f.cpu_us:,.0f}",
-                        ratio(f.cpu_us, figures["nginx"].cpu_us) if in_between else "–",
-                        f"{f.database_us:,.0f}" if name == "ours" else "–",
-                        f"{f.p50_us / 1e3:,.2f}",
-                        f"{f.p99_us / 1e3:,.2f}",
-                        f"{(f.p50_us - direct.p50_us) / 1e3:,.2f}" if in_between else "–",
-                        f"{(f.p99_us - direct.p99_us) / 1e3:,.2f}" if in_between else "–",
-                        f"{f.load_core_share:.0%}",
-                        f"{f.others_share:.0%}",
-                    ]
-                )
-            print(f"\n{section.text()}", flush=True)
-        print(f"\n{self.ours.check_ledger()}", flush=True)

@@ -27,6 +27,11 @@ class Contender(Protocol):
     name: str
     tokens: list[str]
 
+    @property
+    def slowness(self) -> int:
+        """So many times as long is it measured, so that those it leaves unfinished at the end weigh little."""
+        ...
+
     def url(self, load: Load) -> str: ...
 
     def pids(self) -> list[int]: ...
@@ -69,6 +74,7 @@ class MockBackend:
     folder: Path
     cores: Cores
     name: str = "direct"
+    slowness: int = 1
     tokens: list[str] = field(default_factory=lambda: ["none"])
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
@@ -115,6 +121,7 @@ class Nginx:
     folder: Path
     cores: Cores
     name: str = "nginx"
+    slowness: int = 1
     tokens: list[str] = field(default_factory=lambda: ["none"])
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +50,18 @@ def model_name(answer: str) -> str:
 WHOLE_64 = Load("whole answers, 64 connections", "whole", 64)
 WHOLE_1 = Load("whole answers, 1 connection", "whole", 1)
 BURST_64 = Load("streams of 50 chunks in a burst, 64 connections", "burst/50", 64)
+PACED = "paced/80/500"  # two chunks a second for 40 s: long enough to open a thousand of them and to watch them for a while
+KILLED = "paced/80/50"  # twenty chunks a second for 4 s: the processes under them are killed
+ANSWERS = [WHOLE_64.answer, BURST_64.answer, PACED, KILLED]
+
+
+def finish(process: subprocess.Popen[bytes], timeout_s: float) -> int:
+    """Wait for a program that ends by itself; it ends with us in any case. Returns its exit status. Raises subprocess.TimeoutExpired."""
+    try:
+        return process.wait(timeout_s)
+    finally:
+        process.kill()
+        process.wait()
 
 
 @dataclass(frozen=True)
@@ -73,12 +86,7 @@ def put(load: Load, url: str, tokens: list[str], seconds: float, folder: Path) -
         *(program("wrk"), "--threads", "1", "--connections", str(load.connections), "--duration", f"{max(1, round(seconds))}s"),
         *("--timeout", f"{ANSWER_TIMEOUT_S}s", "--script", HERE / "wrk.lua", url, "--", body, bearer),
     ]
-    process = spawn(command, log=log, death_signal=signal.SIGKILL)
-    try:
-        code = process.wait(seconds + 2 * ANSWER_TIMEOUT_S)
-    finally:
-        process.kill()
-        process.wait()
+    code = finish(spawn(command, log=log, death_signal=signal.SIGKILL), seconds + 2 * ANSWER_TIMEOUT_S)
     last = tail(log, 1)
     if code != 0 or not last.startswith("{"):
         raise LoadFailed(f"wrk on {url} failed:\n{tail(log)}")

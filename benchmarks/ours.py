@@ -68,6 +68,7 @@ class Gateway:
     children: list[Child]
     logs: list[Path]
     core_of: Sequence[int]
+    slowness: int = 1
 
     @property
     def port(self) -> int:

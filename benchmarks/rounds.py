@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 
+from benchmarks.bench import Bench
 from benchmarks.contenders import Contender
 from benchmarks.loads import Answered, Load, LoadFailed, put
-from benchmarks.machine import Cores, busy_ns, cpu_ns, spent_ns
+from benchmarks.machine import busy_ns, cpu_ns, spent_ns
 from benchmarks.stats import median
 
 
@@ -21,7 +21,7 @@ class Sample:
     answered: Answered
     cpu_us: float
     database_us: float
-    others_share: float  # of the gateway's core, for what is no contender
+    disturbed: float  # the gateway's core, by what is not measured
     load_core_share: float
 
     @property
@@ -38,7 +38,7 @@ class Figures:
     database_us: float
     p50_us: float
     p99_us: float
-    others_share: float
+    disturbed: float
     load_core_share: float
 
     @staticmethod
@@ -52,18 +52,19 @@ class Figures:
             database_us=middle(lambda s: s.database_us),
             p50_us=middle(lambda s: s.answered.p50_us),
             p99_us=middle(lambda s: s.answered.p99_us),
-            others_share=middle(lambda s: s.others_share),
+            disturbed=middle(lambda s: s.disturbed),
             load_core_share=middle(lambda s: s.load_core_share),
         )
 
 
-def sample(contender: Contender, load: Load, seconds: float, cores: Cores, folder: Path, database: Callable[[], list[int]]) -> Sample:
-    """`database` names Postgres's processes. Raises LoadFailed when an answer was refused or a connection broke."""
-    before, database_before = cpu_ns(contender.pids()), cpu_ns(database())
+def sample(bench: Bench, contender: Contender, load: Load) -> Sample:
+    """Raises LoadFailed when an answer was refused or a connection broke."""
+    cores = bench.cores
+    before, database_before = cpu_ns(contender.pids()), cpu_ns(bench.database())
     core_before, load_core_before = busy_ns(cores.gateway), busy_ns(cores.load)
-    answered = put(load, contender.url(load), contender.tokens, seconds, folder)
+    answered = put(load, contender.url(load), contender.tokens, bench.seconds * contender.slowness, bench.folder)
     used = spent_ns(before, cpu_ns(contender.pids()))
-    database_used = spent_ns(database_before, cpu_ns(database()))
+    database_used = spent_ns(database_before, cpu_ns(bench.database()))
     core, load_core = busy_ns(cores.gateway) - core_before, busy_ns(cores.load) - load_core_before
     if answered.refused or answered.broken or not answered.requests:
         raise LoadFailed(
@@ -75,8 +76,8 @@ def sample(contender: Contender, load: Load, seconds: float, cores: Cores, folde
         answered,
         cpu_us=used / answered.requests / 1e3,
         database_us=database_used / answered.requests / 1e3,
-        others_share=max(0.0, (core - of_ours) / ns),
-        load_core_share=load_core / ns,
+        disturbed=min(1.0, max(0.0, (core - of_ours) / ns)),
+        load_core_share=min(1.0, load_core / ns),
     )
 
 
@@ -96,28 +97,20 @@ def check_answer(contender: Contender, load: Load) -> None:
 
 
 def interleave(
-    contenders: Iterable[Contender],
-    loads: Iterable[Load],
-    rounds: int,
-    seconds: float,
-    cores: Cores,
-    folder: Path,
-    database: Callable[[], list[int]],
-    say: Callable[[str], None],
+    bench: Bench, contenders: Sequence[Contender], loads: Sequence[Load], say: Callable[[str], None]
 ) -> dict[tuple[str, Load], list[Sample]]:
-    """The samples by contender's name and load: each load on each contender, `rounds` times around. Raises LoadFailed."""
-    contenders, loads = list(contenders), list(loads)
+    """The samples by contender's name and load: each load on each contender, `bench.rounds` times around. Raises LoadFailed."""
     found: dict[tuple[str, Load], list[Sample]] = {}
     for contender in contenders:
         for load in loads:
             check_answer(contender, load)
-            put(load, contender.url(load), contender.tokens, 1, folder)  # warm: connections, caches, plans
-    for number in range(1, rounds + 1):
+            put(load, contender.url(load), contender.tokens, contender.slowness, bench.folder)  # warm: connections, caches, plans
+    for number in range(1, bench.rounds + 1):
         for load in loads:
             for contender in contenders:
-                taken = sample(contender, load, seconds, cores, folder, database)
+                taken = sample(bench, contender, load)
                 found.setdefault((contender.name, load), []).append(taken)
                 say(
-                    f"round {number}/{rounds}  {load.name:<50} {contender.name:<8} {taken.per_second:>8,.0f}/s  {taken.cpu_us:>7,.0f} µs CPU"
+                    f"round {number}/{bench.rounds}  {load.name:<50} {contender.name:<8} {taken.per_second:>8,.0f}/s  {taken.cpu_us:>7,.0f} µs CPU"
                 )
     return found
