@@ -7,6 +7,7 @@
 //
 // What an entry imports lazily becomes a chunk whose name carries its hash. Next to each file lie its compressed forms.
 import { build } from "esbuild";
+import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
@@ -34,6 +35,7 @@ await rm(target, { recursive: true, force: true });
 await rename(fresh, target);
 
 async function modules(folder) {
+  if (!existsSync(folder)) return []; // no page has a module of its own yet
   return (await readdir(folder)).filter((name) => name.endsWith(".js")).map((name) => path.join(folder, name));
 }
 
