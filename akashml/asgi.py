@@ -1,7 +1,7 @@
-"""The ASGI root: lifespan, the gateway's hot POSTs, the Playground's WebSocket, and Django for the rest.
+"""The ASGI root: lifespan, the Playground's WebSocket, and Django for the rest.
 
-SERVE says what this process does: `gateway` (API only), `pages` (everything but the fast door; inference then goes through the REST
-views) or `all`. Channels' router does not know lifespan, so it is handled here, and the gateway starts there.
+The hot POSTs pass it by: HttpProtocol takes them from uvicorn's parser, unless SERVE is `pages` or another server runs this; then
+they go through the REST views. Channels' router does not know lifespan, so it is handled here, and the gateway starts there.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from django.conf import settings
 
 from apps.core import static_files
 from apps.core.middleware import is_api_path
-from apps.gateway import asgi as gateway_door
-from apps.gateway.asgi import Receive, Scope, Send
-from apps.gateway.endpoints import ENDPOINTS
+from apps.gateway.asgi import Receive, Scope, Send, in_time, refused_by_length
+from apps.gateway.door import HttpProtocol as HttpProtocol  # for uvicorn: --http akashml.asgi:HttpProtocol
 from apps.gateway.process import host
 
 log = logging.getLogger(__name__)
@@ -32,9 +31,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     kind = scope["type"]
     if kind == "http":
         path = scope["path"]
-        if host.gateway is not None and settings.SERVE != "pages" and scope["method"] == "POST" and path.rstrip("/") in ENDPOINTS:
-            await gateway_door.handle(host.gateway, scope, receive, send)
-        elif path in ("/healthz", "/healthz/"):
+        if path in ("/healthz", "/healthz/"):
             await _plain(send, 200, b"ok\n")
         elif path in ("/readyz", "/readyz/"):
             ready = host.gateway is not None and host.gateway.ready()
@@ -42,8 +39,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         elif settings.SERVE != "gateway" and static_files.is_static_path(path):
             await static_files.serve(scope, send)
         elif is_api_path(path):
-            if not await gateway_door.refused_by_length(scope, receive, send):  # before Django spools it to disk
-                await django_application(scope, gateway_door.in_time(scope, receive, send), send)  # type: ignore[arg-type]  # as below
+            if not await refused_by_length(scope, send):  # before Django spools it to disk
+                await django_application(scope, in_time(scope, receive, send), send)  # type: ignore[arg-type]  # as below
         else:
             await django_application(scope, receive, send)  # type: ignore[arg-type]  # ASGI's own types are narrower than its messages
     elif kind == "lifespan":

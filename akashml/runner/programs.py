@@ -36,7 +36,7 @@ class Programs:
             *("-m", "uvicorn", "akashml.asgi:application"),
             *("--fd", str(self.listener.fileno())),
             *("--workers", "1"),
-            *("--loop", "uvloop", "--http", "httptools", "--lifespan", "on"),
+            *("--loop", "uvloop", "--http", "akashml.asgi:HttpProtocol", "--lifespan", "on"),
             *("--backlog", str(BACKLOG)),
             *("--timeout-graceful-shutdown", str(math.ceil(settings.DRAIN_S))),
             *("--log-level", "info", "--no-access-log", "--no-server-header", "--no-proxy-headers"),

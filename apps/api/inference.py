@@ -1,4 +1,4 @@
-"""The second door: inference as DRF views, under any Django server. The same story as behind the fast door (apps/gateway/asgi.py)."""
+"""The second door: inference as DRF views, under any Django server. The same story as behind the fast door (apps/gateway/door.py)."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class InferenceView(ApiView):
         check_media_type(django_request.META.get("CONTENT_TYPE") or "")
         key, address = bearer_of(django_request), address_of(django_request)
         gateway, loop = host.from_thread()
-        asyncio.run_coroutine_threadsafe(gateway.keyring.find(key, address), loop).result()  # a stranger's body is not read
-        call = Call(uuid7(), key, address, read_body(django_request), arrived)
+        entry = asyncio.run_coroutine_threadsafe(gateway.keyring.find(key, address), loop).result()  # a stranger's body is not read
+        call = Call(uuid7(), entry, read_body(django_request), arrived)
         bridge = Bridge(loop)
         answer = Answer(bridge)
         bridge.begin(answer_call(gateway, self.endpoint, call, bridge))

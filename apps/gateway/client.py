@@ -8,15 +8,15 @@ from typing import Protocol
 from uuid import UUID
 
 from apps.gateway.errors import Header
+from apps.gateway.keyring import KeyEntry
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An API call as it came in. `key` is the bearer token or x-api-key, `address` the client's IP, `arrived` time.monotonic()."""
+    """An API call as it came in. `key` is whose it is, `arrived` time.monotonic()."""
 
     id: UUID
-    key: str | None
-    address: str
+    key: KeyEntry
     body: bytes
     arrived: float
 

@@ -129,8 +129,7 @@ async def answer_call(gateway: Gateway, endpoint: Endpoint, call: Call, client: 
 
 
 async def _admit(gateway: Gateway, endpoint: Endpoint, call: Call, reply: Reply) -> Admitted:
-    key = await gateway.keyring.find(call.key, call.address)
-    request = endpoint.parse(call.body)
+    key, request = call.key, endpoint.parse(call.body)
     model, rates = gateway.catalog.find(request.model_id)
     request.check(model)
     bounds = plan(

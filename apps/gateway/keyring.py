@@ -89,6 +89,16 @@ class Keyring:
         await self._batcher.stop()
         await self._link.close()
 
+    def known(self, key: str | None) -> KeyEntry | None:
+        """The key's row, if this process has seen the key before."""
+        if not key:
+            return None
+        digest = minting.digest(key)
+        entry = self._known.get(digest)
+        if entry is not None:
+            self._known.move_to_end(digest)
+        return entry
+
     async def find(self, key: str | None, address: str) -> KeyEntry:
         """The key's row. Raises Unauthorized, RateLimited (too many wrong keys from this address) and Unavailable.
 

@@ -1,4 +1,4 @@
-"""The ASGI root's fast door and the REST views give the same answer to the same request: status, headers and every byte of the body."""
+"""The fast door and the REST views give the same answer to the same request: status, headers and every byte of the body."""
 
 from __future__ import annotations
 

@@ -44,7 +44,17 @@ class GatewayProcess:
         self.log_path = Path(name)
         command = [
             *(sys.executable, "-m", "uvicorn", "akashml.asgi:application", "--host", "127.0.0.1", "--port", str(self.port)),
-            *("--loop", "uvloop", "--http", "httptools", "--lifespan", "on", "--no-access-log", "--no-server-header", "--no-proxy-headers"),
+            *(
+                "--loop",
+                "uvloop",
+                "--http",
+                "akashml.asgi:HttpProtocol",
+                "--lifespan",
+                "on",
+                "--no-access-log",
+                "--no-server-header",
+                "--no-proxy-headers",
+            ),
             *("--timeout-graceful-shutdown", "5"),
         ]
         variables = os.environ | {"PORT": str(self.port)} | DEFAULTS | environment
