@@ -18,6 +18,7 @@ django_application = get_asgi_application()
 
 from django.conf import settings
 
+from apps.accounts.websockets import Door
 from apps.core import static_files
 from apps.core.middleware import is_api_path
 from apps.gateway.asgi import Receive, Scope, Send, in_time, refused_by_length
@@ -25,6 +26,7 @@ from apps.gateway.door import HttpProtocol as HttpProtocol  # for uvicorn: --htt
 from apps.gateway.process import host
 
 log = logging.getLogger(__name__)
+websockets = Door({})  # addresses and their consumers; the Playground's comes with it
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,8 +48,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     elif kind == "lifespan":
         await _lifespan(receive, send)
     elif kind == "websocket":
-        await receive()
-        await send({"type": "websocket.close", "code": 4404})
+        await websockets(scope, receive, send)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -24,6 +24,10 @@ del os.environ["DJANGO_SETTINGS_MODULE"]
 if os.environ["DATABASE_URL"] != django_settings.DATABASE_URL:
     pytest.exit("Django's settings were loaded before tests/conftest.py: unset DJANGO_SETTINGS_MODULE, and drop --ds.", returncode=4)
 
+from tests import sealed_sessions  # noqa: E402
+
+sealed_sessions.teach_django_test_client()
+
 pytest_plugins = ["tests.fakes.fixtures"]
 
 session_servers = servers.SessionServers() if servers.is_owner() else None

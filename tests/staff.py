@@ -15,5 +15,5 @@ urlpatterns = [path("admin/", admin.site.urls)]
 def staff_client() -> Client:
     """A browser in which a member of staff is logged in."""
     client = Client()
-    client.force_login(create_account_for(new_email(), staff=True).user, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(create_account_for(new_email(), staff=True).user)
     return client

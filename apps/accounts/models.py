@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Now
 
 
 class UserManager(BaseUserManager["User"]):
@@ -47,6 +48,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 class AccountStatus(models.IntegerChoices):
     ACTIVE = 1
     SUSPENDED = 2
+    CLOSED = 3  # by its owner, for good: keys are revoked, names are gone, the ledger stays
 
 
 class Account(models.Model):
@@ -78,3 +80,13 @@ class Membership(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["account", "user"], name="accounts_membership_once")]
+
+
+class Session(AbstractBaseSession):
+    """What a browser's cookie stands for (session_store.py writes it). Its user's other sessions are found by `user`."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="sessions", null=True)
+    created_at = models.DateTimeField(db_default=Now())
+    last_seen_at = models.DateTimeField(db_default=Now(), help_text="to a few minutes")
+    address = models.GenericIPAddressField(null=True)
+    user_agent = models.CharField(max_length=300)

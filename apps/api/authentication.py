@@ -14,11 +14,11 @@ from rest_framework.request import Request
 from apps.accounts.models import AccountStatus
 from apps.api_keys import minting
 from apps.api_keys.models import ApiKey, Scope
+from apps.core.client_address import client_address
 from apps.gateway.admission import KEY_EXPIRED, KEY_REFUSED, SUSPENDED, key_refusal
 from apps.gateway.client import bearer
 from apps.gateway.errors import Unauthorized
 from apps.gateway.keyring import MISSING_KEY, REMEMBERED, Throttle
-from apps.gateway.reading import client_address
 
 
 class ApiKeyAuthentication(BaseAuthentication):

@@ -16,6 +16,7 @@ from typing import Any
 from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from apps.core.client_address import client_address
 from apps.core.cors import answer_headers
 from apps.core.ids import uuid7
 from apps.gateway.client import Call, bearer
@@ -25,7 +26,7 @@ from apps.gateway.errors import ApiError, Header
 from apps.gateway.inference import Reply, answer_call
 from apps.gateway.keyring import KeyEntry
 from apps.gateway.process import host
-from apps.gateway.reading import check_length, check_media_type, client_address, too_large, too_slow
+from apps.gateway.reading import check_length, check_media_type, too_large, too_slow
 from apps.gateway.runtime import Gateway
 
 log = logging.getLogger(__name__)

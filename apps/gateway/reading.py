@@ -1,4 +1,4 @@
-"""What both doors ask of a request before they read its body: how long is it, is it JSON, where does it come from."""
+"""What both doors ask of a request before they read its body: how long is it, and is it JSON."""
 
 from __future__ import annotations
 
@@ -29,11 +29,3 @@ def too_slow() -> RequestTimeout:
     return RequestTimeout(
         f"The request's body did not arrive within {settings.BODY_TIMEOUT_S:g} s. Nothing was charged.", headers=[(b"connection", b"close")]
     )
-
-
-def client_address(peer: str, forwarded_for: str) -> str:
-    """The client's address: the peer, or, behind TRUSTED_PROXIES proxies of ours, what the outermost of them saw."""
-    if settings.TRUSTED_PROXIES and forwarded_for:
-        hops = [hop.strip() for hop in forwarded_for.split(",")]
-        return hops[-min(settings.TRUSTED_PROXIES, len(hops))]
-    return peer
