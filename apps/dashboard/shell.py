@@ -9,8 +9,8 @@ from functools import cached_property
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
+from apps.accounts.access import account_or_none
 from apps.accounts.models import Account
-from apps.accounts.queries import account_of
 from apps.billing import credits
 from apps.dashboard.navigation import ACCOUNT_MENU, SIDEBAR, Entry
 
@@ -40,8 +40,7 @@ class Shell:
 
     @cached_property
     def account(self) -> Account | None:
-        user = self.request.user
-        return account_of(user) if user.is_authenticated else None
+        return account_or_none(self.request)
 
     @cached_property
     def balance(self) -> int:

@@ -11,5 +11,5 @@ from apps.accounts.models import User
 def session_cookie(user: User) -> dict[str, str]:
     """A new session of this user, as the cookie that a browser would hold: its name and value."""
     client = Client()
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(user)
     return {"name": settings.SESSION_COOKIE_NAME, "value": client.cookies[settings.SESSION_COOKIE_NAME].value}
