@@ -13,15 +13,17 @@ from akashml.runner import lock
 from akashml.runner.errors import StartError
 from benchmarks import machine, ours
 from benchmarks.loads import BURST_64, WHOLE_1, WHOLE_64, LoadFailed
+from benchmarks.report import Section
 
 ROOT = Path(__file__).resolve().parent.parent
 THROUGHPUT = {"whole64": WHOLE_64, "whole1": WHOLE_1, "burst64": BURST_64}
+PARTS = [*THROUGHPUT, "paced", "prompts", "accounts", "processes"]
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a minute: the backend alone, nginx and ours, under the three main loads")
-    parser.add_argument("--only", nargs="+", metavar="PART", choices=[*THROUGHPUT], help=f"some of {', '.join(THROUGHPUT)}")
+    parser.add_argument("--only", nargs="+", metavar="PART", choices=PARTS, help=f"some of {', '.join(PARTS)}")
     parser.add_argument("--without-litellm", action="store_true")
     parser.add_argument("--rounds", type=int, metavar="N", help="how often each load is put on each contender (default 5, quick 2)")
     parser.add_argument("--seconds", type=int, metavar="S", help="how long each time (default 8, quick 3)")
@@ -44,6 +46,7 @@ def main() -> int:
     folder = Path(os.environ.get("DATA_DIR", "").strip() or ROOT / ".data").resolve() / "bench"
     try:
         held = lock.take(folder)  # noqa: F841 - held until we end
+        machine.allow_many_connections()
         ours.set_environment(folder / "instance")
         with ExitStack() as stack:
             run(options, folder, stack)
@@ -56,7 +59,7 @@ def main() -> int:
 
 
 def run(options: argparse.Namespace, folder: Path, stack: ExitStack) -> None:
-    from benchmarks import flame, throughput
+    from benchmarks import flame, growth, paced, throughput
     from benchmarks.bench import Bench
 
     rounds = options.rounds or (2 if options.quick else 5)
@@ -70,9 +73,22 @@ def run(options: argparse.Namespace, folder: Path, stack: ExitStack) -> None:
         return
     if not options.quick and not options.without_litellm:
         bench.with_litellm()
-    asked = [load for name, load in THROUGHPUT.items() if not options.only or name in options.only]
-    for section in throughput.sections(throughput.measure(bench, asked)):
-        print(f"\n{section.text()}", flush=True)
+    parts = options.only or (list(THROUGHPUT) if options.quick else PARTS)
+
+    def show(*sections: Section) -> None:
+        for section in sections:
+            print(f"\n{section.text()}", flush=True)
+
+    if asked := [load for name, load in THROUGHPUT.items() if name in parts]:
+        show(*throughput.sections(throughput.measure(bench, asked)))
+    if "paced" in parts:
+        show(paced.section(paced.measure(bench)))
+    if "prompts" in parts:
+        show(growth.prompts(bench))
+    if "accounts" in parts:
+        show(growth.accounts(bench)[0])
+    if "processes" in parts:
+        show(growth.processes(bench)[0])
     print(f"\n{bench.ours.check_ledger()}", flush=True)
 
 

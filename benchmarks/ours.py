@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ FOREIGN = (
     "PORT",
     "BASE_URL",
 )
+CROWD = 1000
 CREDIT_NANO = 1_000_000 * 10**9
 # In force and counted at every request, and never reached.
 LIMITS = {"rpm": 1_000_000, "tpm": 1_000_000_000_000, "max_concurrent": 100_000}
@@ -135,6 +137,14 @@ class Ours:
         account: Account = create_account_for(f"customer-{self._made}@example.com").account
         grant_credit(account.pk, CREDIT_NANO, PoolKind.PURCHASED, f"bench:{self._made}")
         return create_key(account, "bench", Limits(**LIMITS))[1]
+
+    @cached_property
+    def crowd(self) -> list[str]:
+        """The keys of a thousand customers."""
+        from django.db import transaction
+
+        with transaction.atomic():
+            return [self.customer() for _ in range(CROWD)]
 
     def add_models(self, answers: Sequence[str]) -> None:
         """A model for each answer, at prices in which every part of a cost has its share."""
