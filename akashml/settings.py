@@ -18,6 +18,7 @@ ENVIRONMENT = env.choice("ENVIRONMENT", "development", ["development", "producti
 PRODUCTION = ENVIRONMENT == "production"
 DEBUG = env.flag("DEBUG", False)
 SERVE = env.choice("SERVE", "all", ["all", "gateway", "pages"])
+MAINTENANCE = env.text("MAINTENANCE")  # what people read in place of every page, e.g. "Back at 14:00 UTC"
 INSTANCE = Instance(env.folder("DATA_DIR", BASE_DIR / ".data"))
 
 
@@ -51,6 +52,7 @@ API_BASE_URL = env.url("API_BASE_URL", BASE_URL, ["http", "https"])
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "" if PRODUCTION else "localhost,127.0.0.1,[::1],testserver")
 if PRODUCTION and (not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS):
     raise ImproperlyConfigured("ALLOWED_HOSTS must name the hosts of this site in production (a list separated by commas, no '*').")
+CSRF_FAILURE_VIEW = "apps.dashboard.errors.csrf_failure"
 CSRF_TRUSTED_ORIGINS = sorted({BASE_URL})
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PRODUCTION else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BASE_URL.startswith("https://")
@@ -165,7 +167,8 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "apps.core.middleware.ApiMiddleware",
-    "apps.core.page_headers.PageMiddleware",
+    "apps.core.page_headers.PageHeaders",
+    "apps.dashboard.middleware.ProblemPages",
     "django.middleware.security.SecurityMiddleware",
     "apps.accounts.middleware.SealedSessionMiddleware",
     "django.middleware.common.CommonMiddleware",

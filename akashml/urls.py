@@ -19,9 +19,13 @@ from apps.api.metrics import metrics
 from apps.api.model_list import ModelDetail, Models
 from apps.api.views import UnknownAddress
 from apps.dashboard.landing import landing
+from apps.dashboard.style import style_page
 
-handler400 = "apps.api.views.bad_request"
-handler500 = "apps.api.views.server_error"
+handler400 = "akashml.errors.bad_request"
+handler403 = "apps.dashboard.errors.forbidden"
+handler404 = "apps.dashboard.errors.not_found"
+handler429 = "apps.dashboard.errors.too_many_requests"  # allauth's
+handler500 = "akashml.errors.server_error"
 
 
 class PermanentKeepingMethod(HttpResponseRedirect):
@@ -51,6 +55,7 @@ api: list[URLPattern | URLResolver] = [
 pages: list[URLPattern | URLResolver] = [
     path("", landing, name="home"),
     *both("api/schema", SpectacularAPIView.as_view(), "schema"),
+    *both("style", style_page, "style"),
     *both("login", RedirectView.as_view(pattern_name="account_login", query_string=True), "login"),
     re_path(r"^(?:accounts|admin)(?:/[^/\s]+)*\Z", add_slash),
     path("accounts/", include("allauth.urls")),

@@ -9,7 +9,6 @@ from typing import Any, NoReturn
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
-from django.views import defaults
 from drf_spectacular.utils import extend_schema
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.renderers import BaseRenderer
@@ -18,7 +17,6 @@ from rest_framework.views import APIView
 
 from apps.core.batching import Unavailable as LinkUnavailable
 from apps.core.ids import uuid7
-from apps.core.middleware import is_api_path
 from apps.gateway.endpoints import surface_of
 from apps.gateway.errors import ApiError, BadRequest, Header, InternalError, Unavailable
 
@@ -93,14 +91,10 @@ def django_headers(headers: Sequence[Header]) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
 
 
-# What Django answers when no view was reached (akashml/urls.py: handler400, handler500).
+# What Django answers when no view was reached (akashml/errors.py).
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if is_api_path(request.path):
-        return error_response(BadRequest("The request is malformed, or its Host is not one of this site's."), request.path)
-    return defaults.bad_request(request, exception)
+    return error_response(BadRequest("The request is malformed, or its Host is not one of this site's."), request.path)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    if is_api_path(request.path):
-        return error_response(InternalError("Something broke on our side."), request.path)
-    return defaults.server_error(request)
+    return error_response(InternalError("Something broke on our side."), request.path)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 from django.contrib.messages import get_messages
 from django.http import HttpRequest, HttpResponse
+from django.utils.deprecation import MiddlewareMixin
 
 
-class MessagesInHtmxAnswers:
+class MessagesInHtmxAnswers(MiddlewareMixin):
     """Comes after the messages' own middleware. Messages of an answer that redirects or that shows them itself are left alone."""
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
-        leaves = response.has_header("HX-Redirect") or response.has_header("HX-Refresh") or response.has_header("HX-Location")
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        leaves = any(response.has_header(name) for name in ("HX-Redirect", "HX-Refresh", "HX-Location"))
         if "HX-Request" not in request.headers or leaves or 300 <= response.status_code < 400:
             return response
         messages = [{"level": message.level_tag, "text": str(message)} for message in get_messages(request)]

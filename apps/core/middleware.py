@@ -68,3 +68,37 @@ def _completed(request: HttpRequest, response: HttpResponseBase) -> HttpResponse
         for name, value in answer_headers(request.headers.get("Origin", "")).items():
             response.headers.setdefault(name, value)
     return response
+
+
+class PagesOnly:
+    """A middleware for what is no answer of the API: `before` may answer in the view's place, `after` may change the answer.
+
+    Neither may wait for anything: under ASGI they run on the event loop.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def before(self, request: HttpRequest) -> HttpResponseBase | None:
+        return None
+
+    def after(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        return response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if is_api_path(request.path):
+            return self.get_response(request)
+        early = self.before(request)
+        if early is not None:
+            answered = self.after(request, early)
+            return _at_once(answered) if iscoroutinefunction(self.get_response) else answered
+        answer = self.get_response(request)
+        return self.after(request, answer) if isinstance(answer, HttpResponseBase) else self._later(request, answer)
+
+    async def _later(self, request: HttpRequest, answer: Awaitable[HttpResponseBase]) -> HttpResponseBase:
+        return self.after(request, await answer)

@@ -6,15 +6,12 @@ that is then left as it is.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from apps.core.ids import uuid7
-from apps.core.middleware import is_api_path
+from apps.core.middleware import PagesOnly
 
 # Forms may lead to these and be redirected there: Stripe's hosted pages, and the log-ins of others.
 FORM_TARGETS = (
@@ -52,31 +49,14 @@ HEADERS = {
 }
 
 
-class PageMiddleware:
+class PageHeaders(PagesOnly):
     """Gives every request for a page an id (`request.page_id`, sent as X-Request-Id) and its answer the headers above."""
 
-    sync_capable = True
-    async_capable = True
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]) -> None:
-        self.get_response = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        if is_api_path(request.path):
-            return self.get_response(request)
+    def before(self, request: HttpRequest) -> None:
         request.page_id = str(uuid7())  # type: ignore[attr-defined]
-        answer = self.get_response(request)
-        return _completed(request, answer) if isinstance(answer, HttpResponseBase) else _later(request, answer)
 
-
-async def _later(request: HttpRequest, answer: Awaitable[HttpResponseBase]) -> HttpResponseBase:
-    return _completed(request, await answer)
-
-
-def _completed(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    response.headers.setdefault("X-Request-Id", request.page_id)  # type: ignore[attr-defined]
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
-    return response
+    def after(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        response.headers.setdefault("X-Request-Id", request.page_id)  # type: ignore[attr-defined]
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response

@@ -18,8 +18,8 @@ def broken(request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [path("v1/broken", broken), path("anthropic/broken", broken), path("broken", broken)]
-handler400 = "apps.api.views.bad_request"
-handler500 = "apps.api.views.server_error"
+handler400 = "akashml.errors.bad_request"
+handler500 = "akashml.errors.server_error"
 
 PATHS = ["/v1", "/v1/", "/v1/models", "/v1/nothing/at/all", "/v1/chat/completions", "/anthropic", "/anthropic/v1/nothing"]
 PAGES = ["/", "/v1x", "/anthropical", "/nothing", "/api/schema/"]

@@ -1,0 +1,17 @@
+"""What Django answers when no view did: JSON at the API's addresses, pages everywhere else."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+
+from apps.api import views as api
+from apps.core.middleware import is_api_path
+from apps.dashboard import errors as pages
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return (api if is_api_path(request.path) else pages).bad_request(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return (api if is_api_path(request.path) else pages).server_error(request)
