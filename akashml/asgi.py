@@ -6,6 +6,7 @@ they go through the REST views. Channels' router does not know lifespan, so it i
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from typing import Any
@@ -57,6 +58,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
         if message["type"] == "lifespan.startup":
             try:
                 await host.start()
+                _spare_the_collector()
             except Exception as error:
                 log.exception("the gateway did not start")
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
@@ -66,6 +68,14 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             await host.stop()
             await send({"type": "lifespan.shutdown.complete"})
             return
+
+
+def _spare_the_collector() -> None:
+    """What is there now stays for the process's life: looking through it for garbage, as Python does after every few hundred new
+    objects, was a tenth of the time of a busy gateway. What requests leave behind goes with its last reference."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 async def _plain(send: Send, status: int, body: bytes) -> None:

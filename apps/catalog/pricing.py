@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from apps.core.money import PICO_PER_NANO, nano_from_pico
 
 
@@ -18,8 +20,7 @@ class Rates:
     request_pico: int
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True, gc=False):
     """Tokens of one request, none negative. `prompt_tokens` include the cached ones, `completion_tokens` the reasoning."""
 
     prompt_tokens: int

@@ -31,6 +31,7 @@ class Batcher(Generic[Item, Result]):
     `call` gets 1 to `most` items and returns one result for each in the same order, or None in the place of an item that is to
     be queued again. It raises Unavailable when the batch could not be tried: then `retry` says whether its items wait for the
     next try (settlements) or their callers get the error (admissions). Any other error is the items' own.
+    With `patience_s` a caller gets Unavailable after so many seconds; what comes of its item after all is orphaned.
     `orphaned(item, result)` is called for an item whose caller was cancelled while it was under way: give back what it got.
     """
 
@@ -41,12 +42,16 @@ class Batcher(Generic[Item, Result]):
         *,
         most: int = 128,
         retry: bool = False,
+        patience_s: float | None = None,
         orphaned: Callable[[Item, Result], None] | None = None,
     ) -> None:
         self.name = name
         self._call = call
         self._most = most
         self._retry = retry
+        self._patience_s = patience_s
+        self._waiting: deque[tuple[float, asyncio.Future[Result]]] = deque()  # (until when, who), with patience only
+        self._patience: asyncio.TimerHandle | None = None  # one for all who wait
         self._orphaned = orphaned
         self._queue: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._wake = asyncio.Event()
@@ -69,6 +74,8 @@ class Batcher(Generic[Item, Result]):
     async def stop(self) -> None:
         """Ends the loop; callers that still wait get Unavailable, and so does whoever comes later."""
         self._stopped = True
+        if self._patience is not None:
+            self._patience.cancel()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -86,7 +93,25 @@ class Batcher(Generic[Item, Result]):
         else:
             self._queue.append((item, future))
             self._wake.set()
+            if self._patience_s is not None:
+                self._be_patient(future, self._patience_s)
         return future
+
+    def _be_patient(self, future: asyncio.Future[Result], patience_s: float) -> None:
+        """All wait equally long, so that whoever came first gives up first."""
+        loop = future.get_loop()
+        while self._waiting and self._waiting[0][1].done():
+            self._waiting.popleft()
+        self._waiting.append((loop.time() + patience_s, future))
+        if self._patience is None:
+            self._patience = loop.call_later(patience_s, self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        while self._waiting and (self._waiting[0][1].done() or self._waiting[0][0] <= now):
+            _refuse(self._waiting.popleft()[1], Unavailable(f"no answer within {self._patience_s} s"))
+        self._patience = loop.call_at(self._waiting[0][0], self._lose_patience) if self._waiting else None
 
     async def submit(self, item: Item) -> Result:
         """The item's result. Raises what `call` raised for it. Cancelling the caller takes the item back: it is dropped if it was

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from random import getrandbits
+from uuid import UUID, SafeUUID
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 
+_new, _set = object.__new__, object.__setattr__
 _lock = threading.Lock()
 _last = 0
 
@@ -24,8 +25,16 @@ def uuid7() -> UUID:
     with _lock:
         tick = max(tick, _last + 1)
         _last = tick
-    random = int.from_bytes(os.urandom(8), "big") >> 2
-    return UUID(int=(tick >> 12) << 80 | 0x7 << 76 | (tick & 0xFFF) << 64 | 0b10 << 62 | random)
+    # Random enough to differ; an id is a name and opens nothing, so it need not be hard to guess.
+    return _uuid((tick >> 12) << 80 | 0x7 << 76 | (tick & 0xFFF) << 64 | 0b10 << 62 | getrandbits(62))
+
+
+def _uuid(number: int) -> UUID:
+    """`UUID(int=number)` without the checks of its seven other ways to be made: a quarter of the time."""
+    identifier = _new(UUID)
+    _set(identifier, "int", number)
+    _set(identifier, "is_safe", SafeUUID.unknown)
+    return identifier
 
 
 def uuid7_floor(moment: datetime) -> UUID:

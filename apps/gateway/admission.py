@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from uuid import UUID
+
+from msgspec import Struct
 
 from apps.core.batching import Batcher
 from apps.core.batching import Unavailable as LinkUnavailable
 from apps.core.money import display_usd
+from apps.gateway import wire
 from apps.gateway.database import BUSY, Link, OutcomeUnknown
 from apps.gateway.errors import ApiError, Forbidden, Header, InsufficientCredits, InternalError, RateLimited, Unauthorized, Unavailable
+from apps.gateway.prepared import Prepared
 
 # Codes of gateway_admit (apps/gateway/sql/2_admit.sql).
 ADMITTED, KEY_REFUSED, KEY_EXPIRED, SUSPENDED, REQUESTS, TOKENS, CONCURRENCY, CREDIT = range(8)
 FENCED = 9
 
-ADMIT = """SELECT item, code, output_granted, available, rpm, rpm_left, tpm, tpm_left, max_concurrent, resets_at, retry_after FROM gateway_admit(
-  %s::bigint, %s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::int[], %s::int[], %s::bigint[], %s::bigint[], %s::bigint[],
-  %s::smallint[], %s::boolean[], %s::boolean)"""
+ADMIT = Prepared(
+    "gateway_admit",
+    """SELECT item, code, output_granted, available, rpm, rpm_left, tpm, tpm_left, max_concurrent, resets_at, retry_after FROM gateway_admit(
+  $1::bigint, $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::int[], $8::int[], $9::bigint[], $10::bigint[], $11::bigint[],
+  $12::smallint[], $13::boolean[], $14::boolean)""",
+    14,
+)
 
 # How long a request waits for its account's lock or for Postgres before it is sent away with 503.
 PATIENCE_S = 5.0
 
 
-@dataclass(slots=True)
-class AdmissionRequest:
+class AdmissionRequest(Struct, gc=False):
     """Prices in pico-USD: `base_pico` for the prompt estimate and the request, `output_pico` for one output token of all choices.
 
     `output_wanted` tokens are held for as far as the credit goes; `output_least` must be affordable. `tpm_tokens` are reserved."""
@@ -45,8 +50,7 @@ class AdmissionRequest:
     streamed: bool
 
 
-@dataclass(slots=True)
-class Decision:
+class Decision(Struct, gc=False):
     """What gateway_admit said of one request. Limits are None where the key has none; `available` in nano-USD."""
 
     code: int
@@ -69,7 +73,10 @@ class Admission:
         self._release = release
         self._link = Link("admission", asynchronous_commit=True)
         self._batcher = Batcher[AdmissionRequest, Decision](
-            "admission", self._call, orphaned=lambda item, decision: release(item) if decision.code == ADMITTED else None
+            "admission",
+            self._call,
+            patience_s=PATIENCE_S,
+            orphaned=lambda item, decision: release(item) if decision.code == ADMITTED else None,
         )
 
     async def start(self) -> None:
@@ -88,9 +95,8 @@ class Admission:
     async def admit(self, request: AdmissionRequest) -> Decision:
         """Raises the ApiError that tells the client why not."""
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                decision = await self._batcher.submit(request)
-        except (LinkUnavailable, TimeoutError):
+            decision = await self._batcher.submit(request)
+        except LinkUnavailable:
             raise Unavailable(
                 "The platform is busy or restarting. Nothing was charged; try again.", headers=[(b"retry-after", b"2")]
             ) from None
@@ -115,19 +121,19 @@ class Admission:
         rows = await self._link.batch(
             ADMIT,
             (
-                self._process_id(),
-                [i.id for i in items],
-                [i.account_id for i in items],
-                [i.key_id for i in items],
-                [i.base_pico for i in items],
-                [i.output_pico for i in items],
-                [i.output_wanted for i in items],
-                [i.output_least for i in items],
-                [i.tpm_tokens for i in items],
-                [i.model_id for i in items],
-                [i.price_id for i in items],
-                [i.dialect for i in items],
-                [i.streamed for i in items],
+                wire.bigint(self._process_id()),
+                wire.uuids([i.id for i in items]),
+                wire.bigints([i.account_id for i in items]),
+                wire.bigints([i.key_id for i in items]),
+                wire.bigints([i.base_pico for i in items]),
+                wire.bigints([i.output_pico for i in items]),
+                wire.integers([i.output_wanted for i in items]),
+                wire.integers([i.output_least for i in items]),
+                wire.bigints([i.tpm_tokens for i in items]),
+                wire.bigints([i.model_id for i in items]),
+                wire.bigints([i.price_id for i in items]),
+                wire.smallints([i.dialect for i in items]),
+                wire.booleans([i.streamed for i in items]),
             ),
         )
         decisions: list[Decision | None] = [None] * len(items)

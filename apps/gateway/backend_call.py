@@ -60,8 +60,9 @@ def _address(base_url: str) -> Address:
     return Address.of(base_url)
 
 
-def _head(address: Address, path: str, api_key: str, length: int) -> bytes:
-    """The request's head. Raises Unreachable for a key that would break out of its header: one from before keys were checked."""
+@lru_cache(maxsize=4096)
+def _head(address: Address, path: str, api_key: str) -> bytes:
+    """The request's head up to its length. Raises Unreachable for a key that would break out of its header: one from before keys were checked."""
     try:
         api_key_validator(api_key)
     except ValidationError:
@@ -69,7 +70,7 @@ def _head(address: Address, path: str, api_key: str, length: int) -> bytes:
     credentials = f"authorization: Bearer {api_key}\r\n" if api_key else ""
     return (
         f"POST {address.path}{path} HTTP/1.1\r\nhost: {address.authority}\r\ncontent-type: application/json\r\n"
-        f"accept-encoding: identity\r\nuser-agent: akashml\r\n{credentials}content-length: {length}\r\n\r\n"
+        f"accept-encoding: identity\r\nuser-agent: akashml\r\n{credentials}content-length: "
     ).encode()
 
 
@@ -82,7 +83,7 @@ async def call_backend(
         raise NoBackend(f"No backend is configured for the model {model.public_id!r}.")
     tried: list[int] = []
     failed: list[BackendEntry] = []
-    error: ApiError = Overloaded("No healthy backend is available for this model. Try again later.", headers=[(b"retry-after", b"5")])
+    error: ApiError | None = None
     again, answer = True, None
     while again and len(tried) < MAX_TRIES and (backend := balancer.choose(model.backends, tried)) is not None:
         tried.append(backend.id)
@@ -118,7 +119,7 @@ async def call_backend(
     if len(failed) == 1:
         balancer.failed(failed[0], model.backends)
     if answer is None:
-        raise error
+        raise error or Overloaded("No healthy backend is available for this model. Try again later.", headers=[(b"retry-after", b"5")])
     return answer
 
 
@@ -127,7 +128,7 @@ async def _send(http: HttpClient, backend: BackendEntry, path: str, body: bytes,
     request.backend_id = backend.id
     return await http.post(
         address,
-        _head(address, path, backend.api_key, len(body)),
+        b"%b%d\r\n\r\n" % (_head(address, path, backend.api_key), len(body)),
         body,
         backend.connect_timeout_s,
         backend.first_byte_timeout_s,

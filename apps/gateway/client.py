@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
+
+from msgspec import Struct
 
 from apps.gateway.errors import Header
 from apps.gateway.keyring import KeyEntry
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True, gc=False):
     """An API call as it came in. `key` is whose it is, `arrived` time.monotonic()."""
 
     id: UUID

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
 from django.conf import settings
 
 from apps.core.batching import Unavailable
+from apps.gateway import wire
+from apps.gateway.prepared import Prepared
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,7 @@ class Link:
         self._setup = SESSION + ("; SET synchronous_commit = off" if asynchronous_commit else "")
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._skip_locked = False
+        self._statements: set[str] = set()  # prepared on this connection
 
     async def open(self) -> psycopg.AsyncConnection[Any]:
         """The connection, opened if need be. Raises Unavailable."""
@@ -43,6 +47,7 @@ class Link:
                     settings.DATABASE_URL, autocommit=True, connect_timeout=5, application_name=f"akashml {self.name}", prepare_threshold=0
                 )
                 await self._connection.execute(self._setup, prepare=False)
+                self._statements.clear()
             except psycopg.Error as error:
                 await self.close()
                 raise Unavailable(f"Postgres cannot be reached ({_first_line(error)})") from None
@@ -52,9 +57,38 @@ class Link:
         """Runs a query. Raises Unavailable when there is no connection, OutcomeUnknown when it broke or when Postgres is at fault,
         DataError and IntegrityError when the values are, and LockNotAvailable."""
         connection = await self.open()
-        try:
+        async with self._judged():
             cursor = await connection.execute(query, values, prepare=True, binary=True)
             return await cursor.fetchall()
+
+    async def batch(self, statement: Prepared, columns: Sequence[bytes]) -> list[tuple[Any, ...]]:
+        """Runs a batch function, whose parameters are `columns` and then `skip_locked`, and whose rows begin with item (from 1) and code.
+
+        One slow account must not hold up the others: after a lock time-out the batch runs again without waiting for locks, and
+        so do the next ones until nobody is BUSY any more. Raises what `rows` raises, but for LockNotAvailable."""
+        try:
+            rows = await self._prepared(statement, (*columns, wire.boolean(self._skip_locked)))
+        except psycopg.errors.LockNotAvailable:
+            try:
+                rows = await self._prepared(statement, (*columns, wire.boolean(True)))
+            except psycopg.errors.LockNotAvailable:
+                raise Unavailable("a table or row that every batch needs is locked") from None
+        self._skip_locked = any(row[1] == BUSY for row in rows)
+        return rows
+
+    async def _prepared(self, statement: Prepared, values: Sequence[bytes]) -> list[tuple[Any, ...]]:
+        connection = await self.open()
+        async with self._judged():
+            if statement.name not in self._statements:
+                await statement.prepare(connection)
+                self._statements.add(statement.name)
+            return await statement.rows(connection, values)
+
+    @asynccontextmanager
+    async def _judged(self) -> AsyncIterator[None]:
+        """Whose fault an error is: the values' own goes on, anything else makes the connection one to replace."""
+        try:
+            yield
         except (psycopg.errors.LockNotAvailable, psycopg.DataError, psycopg.IntegrityError):
             raise
         except psycopg.Error as error:
@@ -62,21 +96,6 @@ class Link:
             # connection. Another one may lead to a better server or see what has changed.
             await self.close()
             raise OutcomeUnknown(f"Postgres failed or cannot be reached ({_first_line(error)})") from None
-
-    async def batch(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Runs a batch function whose last parameter is `skip_locked` and whose rows begin with item (from 1) and code.
-
-        One slow account must not hold up the others: after a lock time-out the batch runs again without waiting for locks, and
-        so do the next ones until nobody is BUSY any more."""
-        try:
-            rows = await self.rows(query, (*values, self._skip_locked))
-        except psycopg.errors.LockNotAvailable:
-            try:
-                rows = await self.rows(query, (*values, True))
-            except psycopg.errors.LockNotAvailable:
-                raise Unavailable("a table or row that every batch needs is locked") from None
-        self._skip_locked = any(row[1] == BUSY for row in rows)
-        return rows
 
     async def close(self) -> None:
         if self._connection is not None:

@@ -43,6 +43,8 @@ class Exchange(asyncio.Protocol):
         self.aborted = False
         self._parser: httptools.HttpResponseParser | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._deadline = 0.0  # loop time at which whoever waits gives up
+        self._timer: asyncio.TimerHandle | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -61,6 +63,7 @@ class Exchange(asyncio.Protocol):
     # --- asyncio.Protocol -------------------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is one by behaviour, not by class
+        self._loop = asyncio.get_running_loop()
 
     def data_received(self, data: bytes) -> None:
         self.anything_came = True
@@ -85,6 +88,9 @@ class Exchange(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
         self.reusable = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if not self._complete and self._error is None:
             if self._headers_complete and not self._bounded and exc is None:
                 self._complete = True  # an answer without a length ends with its connection (RFC 9112 §6.3)
@@ -143,12 +149,12 @@ class Exchange(asyncio.Protocol):
         self._reset()
         self._parser = httptools.HttpResponseParser(self)
         self.transport.writelines((head, body))
-        deadline = asyncio.get_running_loop().time() + first_byte_timeout_s
+        self._deadline = self._loop.time() + first_byte_timeout_s
         # Not for the body to be written: a backend may refuse it before it has read it.
         while not self._headers_complete:
             if self._error is not None:
                 raise self._error
-            await self._wait_for_data(deadline)
+            await self._more()
         if self._error is not None:
             raise self._error
 
@@ -157,14 +163,13 @@ class Exchange(asyncio.Protocol):
 
         What came whole before a break is returned before the break is raised."""
         if not self._pieces:
-            if self._complete:
-                return b""
-            if self._error is not None:
-                raise self._error
-            deadline = asyncio.get_running_loop().time() + timeout_s
-            while not self._pieces and not self._complete and self._error is None:
-                await self._wait_for_data(deadline)
-            return await self.read(timeout_s) if not self._pieces else self._take()
+            self._deadline = self._loop.time() + timeout_s
+            while not self._pieces:
+                if self._complete:
+                    return b""
+                if self._error is not None:
+                    raise self._error
+                await self._more()
         return self._take()
 
     @property
@@ -191,25 +196,27 @@ class Exchange(asyncio.Protocol):
             self.transport.resume_reading()
         return data
 
-    async def _wait_for_data(self, deadline: float) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._wait(self._waiter, deadline)
-        finally:
-            self._waiter = None
+    def _more(self) -> asyncio.Future[None]:
+        """Done when something has come, something has happened, or the deadline is over.
 
-    async def _wait(self, future: asyncio.Future[None], deadline: float) -> None:
-        loop = asyncio.get_running_loop()
-        timer = loop.call_at(deadline, self._time_out, future)
-        try:
-            await future
-        finally:
-            timer.cancel()
+        One timer a connection watches over all waits: a deadline nearly always moves on before it is reached."""
+        self._waiter = self._loop.create_future()
+        if self._timer is not None and self._timer.when() > self._deadline:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._deadline, self._check_deadline)
+        return self._waiter
 
-    def _time_out(self, future: asyncio.Future[None]) -> None:
-        if not future.done():
+    def _check_deadline(self) -> None:
+        self._timer = None
+        if self._waiter is None or self._waiter.done():
+            return
+        if self._loop.time() < self._deadline:
+            self._timer = self._loop.call_at(self._deadline, self._check_deadline)
+        else:
             self._fail(TimedOut("nothing came in time"))
-            future.set_result(None)
+            self._waiter.set_result(None)
 
     def _fail(self, error: BackendError) -> None:
         if self._error is None and not self._complete:

@@ -75,8 +75,10 @@ class Reply:
     async def finish(self, body: bytes, streamed: bool) -> None:
         """The last frames of a stream, or the whole answer."""
         if streamed:
-            await self.stream(body)
-            await self.client.send(b"", last=True)
+            if not self.started:
+                self.started = True
+                await self.client.start(200, [*self.headers, *STREAM_HEADERS])
+            await self.client.send(body, last=True)
         else:
             await self.client.start(200, [*self.headers, *JSON_HEADERS, (b"content-length", b"%d" % len(body))])
             await self.client.send(body, last=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -86,8 +85,7 @@ def output_estimate(pieces: int, text_bytes: int) -> int:
     return pieces
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(msgspec.Struct, frozen=True, gc=False):
     """What is charged: tokens, and their cost in nano-USD. `estimated` when a part was counted here."""
 
     usage: Usage

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from apps.catalog.pricing import Rates
 from apps.catalog.snapshot import ModelEntry
@@ -12,8 +12,7 @@ from apps.core.money import nano_from_pico
 USUAL_OUTPUT = 1_024
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True, gc=False):
     """Bounds of one request. `output_wanted` tokens a choice are held for if the credit allows, `output_least` at the least.
 
     `bound_is_ours`: the client set none."""

@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from apps.core.batching import Batcher, Unavailable
+from apps.gateway import wire
 from apps.gateway.database import BUSY, Link
+from apps.gateway.prepared import Prepared
 
 log = logging.getLogger(__name__)
 
 # Codes of gateway_settle (apps/gateway/sql/3_settle.sql).
 SETTLED, SETTLED_BEFORE, CHARGED_DIRECTLY, RELEASED = range(4)
 
-SETTLE = """SELECT item, code, charged FROM gateway_settle(
-  %s::uuid[], %s::bigint[], %s::bigint[], %s::boolean[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::smallint[],
-  %s::boolean[], %s::smallint[], %s::smallint[], %s::text[], %s::text[], %s::int[], %s::int[], %s::int[], %s::int[], %s::boolean[], %s::int[],
-  %s::int[], %s::int[], %s::boolean)"""
+SETTLE = Prepared(
+    "gateway_settle",
+    """SELECT item, code, charged FROM gateway_settle(
+  $1::uuid[], $2::bigint[], $3::bigint[], $4::boolean[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::smallint[],
+  $11::boolean[], $12::smallint[], $13::smallint[], $14::text[], $15::text[], $16::int[], $17::int[], $18::int[], $19::int[], $20::boolean[], $21::int[],
+  $22::int[], $23::int[], $24::boolean)""",
+    24,
+)
 
 
 @dataclass(slots=True)
@@ -133,30 +138,30 @@ class Settling:
         return Settled(True, charged)
 
 
-def _columns(items: list[Settlement]) -> tuple[list[Any], ...]:
+def _columns(items: list[Settlement]) -> tuple[bytes, ...]:
     """The parameters of SETTLE: a column for each field."""
     return (
-        [i.id for i in items],
-        [i.account_id for i in items],
-        [i.key_id for i in items],
-        [i.logged for i in items],
-        [i.cost for i in items],
-        [i.tpm_tokens for i in items],
-        [i.model_id for i in items],
-        [i.price_id for i in items],
-        [i.backend_id for i in items],
-        [i.dialect for i in items],
-        [i.streamed for i in items],
-        [i.status for i in items],
-        [i.http_status for i in items],
-        [i.finish_reason for i in items],
-        [i.error_code for i in items],
-        [i.prompt_tokens for i in items],
-        [i.cached_tokens for i in items],
-        [i.completion_tokens for i in items],
-        [i.reasoning_tokens for i in items],
-        [i.estimated for i in items],
-        [i.queue_ms for i in items],
-        [i.first_token_ms for i in items],
-        [i.total_ms for i in items],
+        wire.uuids([i.id for i in items]),
+        wire.bigints([i.account_id for i in items]),
+        wire.bigints([i.key_id for i in items]),
+        wire.booleans([i.logged for i in items]),
+        wire.bigints([i.cost for i in items]),
+        wire.bigints([i.tpm_tokens for i in items]),
+        wire.bigints([i.model_id for i in items]),
+        wire.bigints([i.price_id for i in items]),
+        wire.bigints([i.backend_id for i in items]),
+        wire.smallints([i.dialect for i in items]),
+        wire.booleans([i.streamed for i in items]),
+        wire.smallints([i.status for i in items]),
+        wire.smallints([i.http_status for i in items]),
+        wire.texts([i.finish_reason for i in items]),
+        wire.texts([i.error_code for i in items]),
+        wire.integers([i.prompt_tokens for i in items]),
+        wire.integers([i.cached_tokens for i in items]),
+        wire.integers([i.completion_tokens for i in items]),
+        wire.integers([i.reasoning_tokens for i in items]),
+        wire.booleans([i.estimated for i in items]),
+        wire.integers([i.queue_ms for i in items]),
+        wire.integers([i.first_token_ms for i in items]),
+        wire.integers([i.total_ms for i in items]),
     )

@@ -31,27 +31,31 @@ class EventSplitter:
 
     def feed(self, packet: bytes) -> list[bytes]:
         """The payloads (what follows `data:`, lines joined by \\n) of the events completed by this packet. Raises EventTooLarge."""
+        if not self._rest and b"\r" not in packet:
+            # The usual case: whole events of one line each, and perhaps the beginning of one.
+            *events, rest = packet.split(b"\n\n")
+            payloads = [event[6:] for event in events if event[:6] == b"data: "]
+            if len(payloads) == len(events) and packet.count(b"\n") - rest.count(b"\n") == 2 * len(events):
+                self._keep(rest)
+                return payloads
         data = packet
         if self._rest:
             data = bytes(self._rest[-_SEAM:]) + packet
             del self._rest[-_SEAM:]
-        if b"\r" not in data:  # the usual case, without the regular expression
+        if b"\r" not in data:  # without the regular expression
             *events, rest = data.split(b"\n\n")
         else:
             events, rest = self._split_any(data)
         if events and self._rest:
             events[0] = bytes(self._rest) + events[0]
             self._rest.clear()
+        self._keep(rest)
+        return [payload for event in events if event and (payload := payload_of(event)) is not None]
+
+    def _keep(self, rest: bytes) -> None:
         self._rest += rest
         if len(self._rest) > MAX_EVENT_BYTES:
             raise EventTooLarge
-        payloads = []
-        for event in events:
-            if event.startswith(b"data: ") and b"\n" not in event and b"\r" not in event:
-                payloads.append(event[6:])
-            elif event and (payload := payload_of(event)) is not None:
-                payloads.append(payload)
-        return payloads
 
     def finish(self) -> list[bytes]:
         """What a stream that ended without its last empty line still carries. (The standard drops it; backends do send it.)"""

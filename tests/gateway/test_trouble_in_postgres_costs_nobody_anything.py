@@ -12,6 +12,7 @@ from apps.gateway.admission import Admission, AdmissionRequest
 from apps.gateway.database import OutcomeUnknown
 from apps.gateway.errors import Unavailable as Refused
 from apps.gateway.models import Hold, Process
+from apps.gateway.prepared import Prepared
 from apps.gateway.settlement import Settlement, Settling
 from apps.usage.models import Status
 from tests.gateway.clients import INPUT, OUTPUT, OpenCall, chat, until_known
@@ -108,14 +109,14 @@ def test_an_admission_whose_outcome_is_unknown_gives_back_what_it_may_have_got(g
         admission = Admission(lambda: process_id, release)
         await settling.start()
         await admission.start()
-        answered = admission._link.rows
+        answered = admission._link._prepared
 
-        async def broken(query: str, values: Any) -> list[tuple[Any, ...]]:
-            rows = await answered(query, values)
+        async def broken(statement: Prepared, values: Any) -> list[tuple[Any, ...]]:
+            rows = await answered(statement, values)
             assert [row[1] for row in rows] == [0], "it was admitted"
             raise OutcomeUnknown("the connection broke")
 
-        admission._link.rows = broken  # type: ignore[method-assign]
+        admission._link._prepared = broken  # type: ignore[method-assign]
         with pytest.raises(Refused):
             await admission.admit(request())
         waiting = asyncio.create_task(admission.admit(request()))  # and one whose caller has gone meanwhile

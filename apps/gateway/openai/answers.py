@@ -5,7 +5,6 @@ What it sees are the backend's own bytes, changed only where it must see a chang
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -20,18 +19,19 @@ from apps.gateway.openai.chunks import (
     decode_chunk,
     generated_length,
     known_word,
+    only_text,
     read_usage,
     text_length,
 )
 from apps.gateway.openai.functions import from_tools
 from apps.gateway.openai.reasoning import show as show_reasoning
+from apps.gateway.openai.template import ChunkTemplate
 from apps.gateway.sse import DONE, frame
 
 DONE_FRAME = frame(DONE)
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(msgspec.Struct, frozen=True, gc=False):
     """What the client is to see: `public_model` in the place of `upstream_model`, a stream's usage only if it asked for it, no
     thinking if it wants none, and old-style function calls if it speaks in those."""
 
@@ -57,6 +57,7 @@ class AnswerReader:
         self.done = False
         self.pieces = 0  # chunks that carried something generated
         self.text_bytes = 0  # of it, as JSON
+        self._template = ChunkTemplate()
 
     @property
     def finished(self) -> bool:
@@ -65,6 +66,11 @@ class AnswerReader:
 
     def event(self, payload: bytes) -> bytes:
         """One event of a stream; returns the frame for the client, empty to hide it. Raises BadAnswer and BackendRefused."""
+        shown = self._template.fill(payload)
+        if shown is not None:
+            self.pieces += 1
+            self.text_bytes += self._template.text_bytes
+            return shown
         if payload == DONE:
             self.done = True
             return b""
@@ -81,7 +87,10 @@ class AnswerReader:
             if not chunk.choices and chunk.usage != NULL:
                 return b""
             return frame(self._edited(payload, rewrite))
-        return frame(self._edited(payload, rewrite) if rewrite else self._renamed(payload, chunk.model))
+        shown = frame(self._edited(payload, rewrite) if rewrite else self._renamed(payload, chunk.model))
+        if not rewrite and (text := only_text(chunk)) is not None:
+            self._template.learn(payload, shown, text)
+        return shown
 
     def end(self) -> bytes:
         return DONE_FRAME

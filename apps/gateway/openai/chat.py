@@ -112,7 +112,8 @@ _decoder = msgspec.json.Decoder(ChatCompletionRequest)
 class ChatRequest:
     """A parsed request, as apps/gateway/endpoint.py wants it."""
 
-    body: bytes
+    fields: dict[str, msgspec.Raw]
+    """As they were sent, by name."""
     request: ChatCompletionRequest
     conversation: messages.Conversation
     described_bytes: int
@@ -158,7 +159,7 @@ class ChatRequest:
             raise refuse("modalities", f"the model {model.public_id!r} does not answer with audio")
 
     def for_backend(self, model: ModelEntry, backend: BackendEntry, max_output: int | None) -> bytes:
-        fields = for_backend(self.body, backend.upstream_model, self.request.stream, max_output)
+        fields = for_backend(self.fields, backend.upstream_model, self.request.stream, max_output)
         fields.pop("best_of", None)  # not a parameter of chat; an engine that knows it all the same would generate what is not held for
         if self.request.reasoning is not None or self.request.reasoning_effort is not None:
             reasoning.apply(fields, model.reasoning, self.request.reasoning, self.request.reasoning_effort)
@@ -201,7 +202,7 @@ class ChatCompletions:
         described = [*unlisted(fields, ChatCompletionRequest), *(name for name in IN_THE_PROMPT if name in fields)]
         conversation = messages.check_messages(request.messages)
         _check(request)
-        return ChatRequest(body, request, conversation, sum(len(bytes(fields[name])) for name in described))
+        return ChatRequest(fields, request, conversation, sum(len(bytes(fields[name])) for name in described))
 
 
 def _check(request: ChatCompletionRequest) -> None:

@@ -96,6 +96,23 @@ def decode_chunk(payload: bytes) -> tuple[Chunk, bytes]:
     return chunk, payload
 
 
+def only_text(chunk: Chunk) -> bytes | None:
+    """The text of a chunk that says nothing else than a piece of one answer's text: a JSON string with its quotes, not empty."""
+    if chunk.choices is None or len(chunk.choices) != 1 or chunk.usage != NULL:
+        return None
+    choice = chunk.choices[0]
+    if choice.finish_reason is not None or choice.message is not None:
+        return None
+    delta = choice.delta
+    if delta is None:
+        text = bytes(choice.text)
+    elif choice.text == delta.reasoning_content == delta.reasoning == delta.refusal == delta.tool_calls == NOTHING:
+        text = bytes(delta.content)
+    else:
+        return None
+    return text if len(text) > 2 and text[:1] == b'"' else None
+
+
 def known_word(reason: str) -> str:
     """A finish reason for the log: a short word. A backend that sends anything else has still finished."""
     return reason if reason.isascii() and reason.replace("_", "").isalnum() and len(reason) <= 32 else "other"

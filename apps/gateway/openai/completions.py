@@ -73,7 +73,8 @@ _decode_id_lists = msgspec.json.Decoder(list[Ids])
 class TextRequest:
     """A parsed request, as apps/gateway/endpoint.py wants it. `token_ids` counts ids the prompt is given in; `texts` its strings."""
 
-    body: bytes
+    fields: dict[str, msgspec.Raw]
+    """As they were sent, by name."""
     request: CompletionRequest
     texts: list[str]
     token_ids: int
@@ -109,7 +110,7 @@ class TextRequest:
         """Every model that chats also completes; what it makes of a suffix is its own business."""
 
     def for_backend(self, model: ModelEntry, backend: BackendEntry, max_output: int | None) -> bytes:
-        return msgspec.json.encode(for_backend(self.body, backend.upstream_model, self.request.stream, max_output))
+        return msgspec.json.encode(for_backend(self.fields, backend.upstream_model, self.request.stream, max_output))
 
     def reader(self, model: ModelEntry, backend: BackendEntry) -> AnswerReader:
         return AnswerReader(
@@ -140,7 +141,7 @@ class Completions:
         texts, token_ids, prompts = _prompt(request.prompt)
         fields = decode_fields(body)
         described = [*unlisted(fields, CompletionRequest), *(name for name in ("suffix",) if name in fields)]
-        parsed = TextRequest(body, request, texts, token_ids, prompts, sum(len(bytes(fields[name])) for name in described))
+        parsed = TextRequest(fields, request, texts, token_ids, prompts, sum(len(bytes(fields[name])) for name in described))
         if parsed.choices > MAX_CHOICES:
             raise refuse("n", f"prompts × n (or best_of) is {parsed.choices}; at most {MAX_CHOICES} answers at a time")
         return parsed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -17,7 +18,7 @@ OURS = ("preset",)
 BEYOND_THE_BOUND = ("n_predict", "num_predict", "max_new_tokens", "use_beam_search")
 # Words between an operator's own router and its engines: where a request runs, and before whom.
 ROUTING = ("priority", "kv_transfer_params", "bootstrap_host", "bootstrap_port", "bootstrap_room", "data_parallel_rank")
-LEFT_OUT = OURS + BEYOND_THE_BOUND + ROUTING
+LEFT_OUT = frozenset(OURS + BEYOND_THE_BOUND + ROUTING)
 
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
@@ -33,9 +34,9 @@ ModelId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
 # The decoder's bound of nesting is what the stack has left. A body is parsed with less stack than any later step decodes it with, so
-# that what passes here passes there too. (A body this short cannot be nested deeply enough to matter.)
+# that what passes here passes there too. (With so few brackets it cannot be nested deeply enough to matter.)
 SPARE_FRAMES = 50
-SHALLOW_BYTES = 500
+SHALLOW_BRACKETS = 200
 
 
 class StreamOptions(msgspec.Struct):
@@ -58,7 +59,8 @@ def parse(decoder: msgspec.json.Decoder[Parsed], body: bytes) -> Parsed:
     try:
         if not body.isascii():
             body.decode()  # the decoder passes over what stays raw
-        return _decode_deeply(decoder, body, SPARE_FRAMES if len(body) > SHALLOW_BYTES else 0)
+        shallow = body.count(b"[") + body.count(b"{") < SHALLOW_BRACKETS
+        return decoder.decode(body) if shallow else _decode_deeply(decoder, body, SPARE_FRAMES)
     except msgspec.ValidationError as error:
         raise bad_field(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -116,8 +118,7 @@ def check_stream_options(stream: bool | None, options: StreamOptions | None) -> 
 def unlisted(fields: dict[str, Any], structure: type[msgspec.Struct]) -> list[str]:
     """The names of fields that are not the structure's: they are passed on. Raises BadRequest for one that differs from a name that
     means something only by its case: some engines do not mind the case, and would take it for the other."""
-    known = set(structure.__struct_fields__)
-    folded = {name.casefold() for name in (*known, *LEFT_OUT, "best_of")}
+    known, folded = _names(structure)
     names = [name for name in fields if name not in known]
     for name in names:
         if name.casefold() in folded and name != name.casefold():
@@ -125,21 +126,25 @@ def unlisted(fields: dict[str, Any], structure: type[msgspec.Struct]) -> list[st
     return names
 
 
-def for_backend(body: bytes, upstream_model: str, stream: bool | None, max_output: int | None) -> dict[str, Any]:
-    """The request's top-level fields as every backend gets them; what is not set here keeps its bytes.
+@cache
+def _names(structure: type[msgspec.Struct]) -> tuple[frozenset[str], frozenset[str]]:
+    """The structure's fields, and every name that means something, without its case."""
+    known = frozenset(structure.__struct_fields__)
+    return known, frozenset(name.casefold() for name in (*known, *LEFT_OUT, "best_of"))
+
+
+def for_backend(sent: dict[str, msgspec.Raw], upstream_model: str, stream: bool | None, max_output: int | None) -> dict[str, Any]:
+    """The request's top-level fields as every backend gets them, from those that were `sent`; what is not set here keeps its bytes.
 
     `max_output` is the bound that was held for; it goes out as `max_tokens`, which every engine knows. None leaves the client's."""
-    fields: dict[str, Any] = decode_fields(body)
+    fields: dict[str, Any] = {name: value for name, value in sent.items() if name not in LEFT_OUT}
     fields["model"] = upstream_model
-    for name in LEFT_OUT:
-        fields.pop(name, None)
     if max_output is not None:
         fields["max_tokens"] = max_output
         fields.pop("max_completion_tokens", None)
     if stream:  # usage is always asked of the backend; whether the client sees it is another matter
-        raw = bytes(fields.get("stream_options", b"null"))
-        options: dict[str, Any] = msgspec.json.decode(raw) or {}
-        fields["stream_options"] = {**options, "include_usage": True}
+        options = msgspec.json.decode(fields["stream_options"]) if "stream_options" in fields else None
+        fields["stream_options"] = {**(options or {}), "include_usage": True}
     else:
         fields.pop("stream_options", None)
     return fields
