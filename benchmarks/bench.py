@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
+from akashml.runner.postgres import MAJOR as POSTGRES_MAJOR
 from benchmarks.contenders import Contender, MockBackend, Nginx
 from benchmarks.litellm import LiteLLM
 from benchmarks.loads import ANSWERS
-from benchmarks.machine import Cores, family
+from benchmarks.machine import Cores, describe, family, program, version
 from benchmarks.ours import Ours
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def say(text: str) -> None:
@@ -49,3 +53,14 @@ class Bench:
         """Postgres's processes."""
         assert self.ours.postgres is not None
         return family(self.ours.postgres.pid)
+
+    def describe(self) -> str:
+        """When, on what, with what."""
+        commit = version("git", "-C", str(ROOT), "describe", "--always", "--dirty")
+        nginx = version(program("nginx"), "-v").partition("/")[2]
+        litellm = f", LiteLLM {self.litellm.version()}" if self.litellm is not None else ""
+        today = datetime.now(UTC).date().isoformat()
+        return (
+            f"{today}, commit {commit}: {describe()}; nginx {nginx}{litellm}, Postgres {POSTGRES_MAJOR}. "
+            f"Medians of {self.rounds} rounds of {self.seconds:g} s."
+        )

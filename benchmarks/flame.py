@@ -18,7 +18,7 @@ IDLE = ("_worker (concurrent/futures/thread.py",)
 
 
 def profile(bench: Bench, load: Load, native: bool) -> list[Path]:
-    """Put `load` on our gateway and sample it for `bench.seconds`. Returns the files: a flame graph, and raw stacks with counts.
+    """Put `load` on our gateway and sample it for `bench.seconds`. Returns the files: raw stacks with counts, and a flame graph.
 
     Raises LoadFailed when py-spy may not look at the process (other than root needs ptrace to be allowed)."""
     seconds = round(bench.seconds)
@@ -57,3 +57,10 @@ def heaviest(raw: Path, most: int = 40) -> list[tuple[str, float, float]]:
         for frame in set(frames):
             anywhere[frame] += int(count)
     return [(frame, count / total, anywhere[frame] / total) for frame, count in own.most_common(most)] if total else []
+
+
+def show(raw: Path, graph: Path) -> None:
+    print("on top  anywhere on the stack")
+    for frame, own, anywhere in heaviest(raw):
+        print(f"{own:6.1%} {anywhere:6.1%}  {frame}")
+    print(f"raw stacks:  {raw}\nflame graph: {graph}")

@@ -38,7 +38,7 @@ class Cores:
 
 
 def cores() -> Cores:
-    """The last and the first core that we may use. Raises MissingProgram's sibling, OSError, on a machine with one core."""
+    """The last and the first core that we may use. Raises OSError when there is only one."""
     usable = sorted(os.sched_getaffinity(0))
     if len(usable) < 2:
         raise OSError("The benchmark needs two cores: one for the gateway, one for everything else.")
@@ -111,8 +111,7 @@ def describe() -> str:
         (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "?"
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    count = len(os.sched_getaffinity(0))
-    return f"{cpu}, {count} cores, {memory:.0f} GB, Linux {platform.release().split('-')[0]}, Python {platform.python_version()}"
+    return f"{cpu}, {os.cpu_count()} cores, {memory:.0f} GB, Linux {platform.release().split('-')[0]}, Python {platform.python_version()}"
 
 
 def version(*command: str) -> str:

@@ -47,6 +47,7 @@ FOREIGN = (
 )
 CROWD = 1000
 CREDIT_NANO = 1_000_000 * 10**9
+PRICES_PICO = {"input_pico": 130_000, "cached_input_pico": 13_000, "output_pico": 400_000, "request_pico": 0}
 # In force and counted at every request, and never reached.
 LIMITS = {"rpm": 1_000_000, "tpm": 1_000_000_000_000, "max_concurrent": 100_000}
 
@@ -76,12 +77,15 @@ class Gateway:
     def port(self) -> int:
         return int(self.listener.getsockname()[1])
 
-    def start(self) -> None:
-        """Start the processes that do not run, each on its core, and wait until all are ready. Raises StartError."""
+    def begin(self) -> None:
+        """Start the processes that do not run, each on its core."""
         for number, child in enumerate(self.children):
             if not child.alive:
                 with pinned(self.core_of[number % len(self.core_of)]):
                     child.start()
+
+    def wait_ready(self) -> None:
+        """Raises StartError."""
         readiness.wait_for(self.children, self.logs, self.port, "/readyz")
 
     def stop(self) -> None:
@@ -124,10 +128,10 @@ class Ours:
         import django
 
         django.setup()
-        self.tokens = [self.customer()]
+        self.tokens = [self.customer()[1]]
 
-    def customer(self) -> str:
-        """A new account with credit; returns its key, which has every limit."""
+    def customer(self) -> tuple[int, str]:
+        """A new account with credit; returns its id and its key, which has every limit."""
         from apps.accounts.actions import create_account_for
         from apps.api_keys.actions import Limits, create_key
         from apps.billing.credits import grant_credit
@@ -136,7 +140,7 @@ class Ours:
         self._made += 1
         account: Account = create_account_for(f"customer-{self._made}@example.com").account
         grant_credit(account.pk, CREDIT_NANO, PoolKind.PURCHASED, f"bench:{self._made}")
-        return create_key(account, "bench", Limits(**LIMITS))[1]
+        return account.pk, create_key(account, "bench", Limits(**LIMITS))[1]
 
     @cached_property
     def crowd(self) -> list[str]:
@@ -144,15 +148,14 @@ class Ours:
         from django.db import transaction
 
         with transaction.atomic():
-            return [self.customer() for _ in range(CROWD)]
+            return [self.customer()[1] for _ in range(CROWD)]
 
     def add_models(self, answers: Sequence[str]) -> None:
-        """A model for each answer, at prices in which every part of a cost has its share."""
+        """A model for each answer."""
         from apps.catalog.actions import save_backend, save_model
 
         for answer in answers:
-            prices = {"input_pico": 130_000, "cached_input_pico": 13_000, "output_pico": 400_000, "request_pico": 0}
-            model, _ = save_model(model_name(answer), {"context_length": 1_000_000}, prices)
+            model, _ = save_model(model_name(answer), {"context_length": 1_000_000}, PRICES_PICO)
             save_backend(model, self.backend.base_url(answer), {"upstream_model": "mock-model"})
 
     @contextmanager
@@ -166,11 +169,17 @@ class Ours:
         children, logs = [programs.web(number) for number in numbers], [programs.log(f"web-{number}") for number in numbers]
         gateway = Gateway(name, list(tokens) or self.tokens, listener, children, logs, core_of or (self.cores.gateway,))
         try:
-            gateway.start()
+            gateway.begin()
+            gateway.wait_ready()
             yield gateway
         finally:
             gateway.stop()
             listener.close()
+
+    def open_holds(self) -> int:
+        from apps.gateway.models import Hold
+
+        return Hold.objects.count()
 
     def check_ledger(self) -> str:
         """One line about the books. Raises LoadFailed when an invariant is broken."""

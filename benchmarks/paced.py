@@ -71,9 +71,7 @@ def watch(contender: Contender, count: int, core: int) -> Watched:
         disturbed = min(1.0, max(0.0, busy / 1e3 / (end - begin) - (share if contender.name != "direct" else 0)))
         return Watched(count, p50, p99, used / 1e3 / len(ages), share, idle, memory, disturbed)
 
-    result = streams.run(main)
-    assert isinstance(result, Watched)
-    return result
+    return streams.run(main)
 
 
 def measure(bench: Bench, counts: tuple[int, ...] = (FEW, SOME, MANY)) -> list[tuple[str, Watched]]:
@@ -118,3 +116,10 @@ def section(measured: list[tuple[str, Watched]]) -> Section:
             ]
         )
     return result
+
+
+def targets(measured: list[tuple[str, Watched]]) -> dict[str, float]:
+    """What the targets ask about, by their keys."""
+    many = {name: watched for name, watched in measured if watched.streams == MANY}
+    ours, direct = many["ours"], many["direct"]
+    return {"streams_memory_mb": (ours.memory - ours.idle) / 1e6, "streams_added_p99_ms": ours.p99_ms - direct.p99_ms}

@@ -18,7 +18,7 @@ class Section:
     notes: list[str] = field(default_factory=list)
 
     def text(self) -> str:
-        lines = [f"### {self.title}", "", *table(self.header, self.rows)]
+        lines = [f"### {self.title[0].upper()}{self.title[1:]}", "", *table(self.header, self.rows)]
         for note in self.notes:
             lines += ["", note]
         return "\n".join(lines)

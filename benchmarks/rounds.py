@@ -11,7 +11,7 @@ from benchmarks.bench import Bench
 from benchmarks.contenders import Contender
 from benchmarks.loads import Answered, Load, LoadFailed, put
 from benchmarks.machine import busy_ns, cpu_ns, spent_ns
-from benchmarks.stats import median
+from benchmarks.stats import median, spread
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class Figures:
-    """The medians of some samples."""
+    """The medians of some samples; `spread` is half the range of requests/s over their median."""
 
     per_second: float
+    spread: float
     cpu_us: float
     database_us: float
     p50_us: float
@@ -48,6 +49,7 @@ class Figures:
 
         return Figures(
             per_second=middle(lambda s: s.per_second),
+            spread=spread([sample.per_second for sample in samples]),
             cpu_us=middle(lambda s: s.cpu_us),
             database_us=middle(lambda s: s.database_us),
             p50_us=middle(lambda s: s.answered.p50_us),

@@ -1,4 +1,4 @@
-"""A client for many streams at once, as lean as Python allows: for each chunk it notes how old it was when it arrived.
+"""A client for many answers at once, as lean as Python allows: for each chunk it notes how old it was when it arrived.
 
 The backend writes into each chunk when it sent it; both use the machine's monotonic clock, so that no schedule has to be guessed.
 """
@@ -9,14 +9,16 @@ import asyncio
 import gc
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import cast
+from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
 from benchmarks.contenders import Contender
 from benchmarks.loads import Load
+
+Result = TypeVar("Result")
 
 CHUNK = re.compile(rb'"content":"([0-9a-f]{10}) "')
 IDENTITY = re.compile(rb"\r\ninference-id: *([0-9a-f-]+)", re.IGNORECASE)
@@ -40,15 +42,15 @@ def now_us() -> int:
 
 
 class Stream(asyncio.Protocol):
-    """One request on a connection of its own. `identity` is our Inference-Id, once the head has come."""
+    """One request on a connection of its own. `identity` is our Inference-Id, once the head has come; `end` is how an answer ends."""
 
-    def __init__(self, request: bytes, arrivals: Arrivals) -> None:
-        self._request, self._arrivals = request, arrivals
+    def __init__(self, request: bytes, end: bytes, arrivals: Arrivals) -> None:
+        self._request, self._end, self._arrivals = request, end, arrivals
         self._rest = b""
         self.status = 0
         self.identity = ""
         self.chunks = 0
-        self.finished = False  # its [DONE] came
+        self.finished = False  # its end came
         self.closed = asyncio.get_running_loop().create_future()
         self.transport: asyncio.Transport | None = None
 
@@ -74,7 +76,7 @@ class Stream(asyncio.Protocol):
             self.chunks += 1
             self._arrivals.at.append(now)
             self._arrivals.age.append((now - int(chunk[1], 16)) & STAMP_MASK)
-        if data.find(b"data: [DONE]", read) >= 0:
+        if data.find(self._end, read) >= 0:
             self.finished = True
             self.close()
         self._rest = data[read:][-512:]  # a chunk may be cut in two
@@ -97,7 +99,8 @@ async def open_stream(contender: Contender, load: Load, arrivals: Arrivals) -> S
         f"POST {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\nAuthorization: Bearer {contender.tokens[0]}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     ).encode() + body
-    _, stream = await asyncio.get_running_loop().create_connection(lambda: Stream(request, arrivals), host, port)
+    end = b"data: [DONE]" if load.streamed else b'"total_tokens"'
+    _, stream = await asyncio.get_running_loop().create_connection(lambda: Stream(request, end, arrivals), host, port)
     return stream
 
 
@@ -117,7 +120,7 @@ async def opened(contender: Contender, load: Load, count: int, per_second: float
             stream.close()
 
 
-def run(main: Callable[[], object]) -> object:
+def run(main: Callable[[], Coroutine[None, None, Result]]) -> Result:
     """Run a coroutine function on uvloop, without pauses for collecting garbage, which would count as the gateway's delays."""
     import uvloop
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from benchmarks.bench import Bench, say
 from benchmarks.contenders import Contender
-from benchmarks.loads import Load
+from benchmarks.loads import BURST_64, WHOLE_1, WHOLE_64, Load
 from benchmarks.report import Section
 from benchmarks.rounds import Figures, interleave
 from benchmarks.stats import ratio
 
 HEADER = [
-    *("", "requests/s", "× LiteLLM", "CPU µs", "× nginx", "Postgres µs"),
+    *("", "requests/s", "±", "× LiteLLM", "CPU µs", "× nginx", "Postgres µs"),
     *("p50 ms", "p99 ms", "added p50", "added p99", "other core", "disturbed"),
 ]
 
@@ -38,6 +38,7 @@ def section(load: Load, figures: dict[str, Figures]) -> Section:
             [
                 name,
                 f"{f.per_second:,.0f}",
+                f"{f.spread:.0%}",
                 ratio(f.per_second, litellm.per_second) if litellm else "–",
                 f"{f.cpu_us:,.0f}",
                 ratio(f.cpu_us, nginx.cpu_us) if between else "–",
@@ -51,3 +52,17 @@ def section(load: Load, figures: dict[str, Figures]) -> Section:
             ]
         )
     return result
+
+
+def targets(measured: dict[Load, dict[str, Figures]]) -> dict[str, float]:
+    """What the targets ask about, by their keys."""
+    found = {}
+    for load, figures in measured.items():
+        ours, nginx, direct, litellm = figures["ours"], figures["nginx"], figures["direct"], figures.get("LiteLLM")
+        if load == WHOLE_64:
+            found["whole_cpu_over_nginx"] = ours.cpu_us / nginx.cpu_us
+        if load == WHOLE_1:
+            found["added_p50_ms"] = (ours.p50_us - direct.p50_us) / 1e3
+        if litellm and load in (WHOLE_64, BURST_64):
+            found["whole_over_litellm" if load == WHOLE_64 else "burst_over_litellm"] = ours.per_second / litellm.per_second
+    return found
