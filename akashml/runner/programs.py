@@ -18,7 +18,8 @@ from akashml.runner.listeners import BACKLOG
 from akashml.runner.process import spawn
 from akashml.runner.supervisor import Child
 
-# After the streams have drained a process still has to settle, end its housekeeping and close its connections.
+# After DRAIN_S a process ends what is still open, settles it, ends its housekeeping and closes its connections; uvicorn breaks off
+# whatever still has a connection a second before the process is killed.
 AFTER_DRAIN_S = 2
 
 
@@ -38,7 +39,7 @@ class Programs:
             *("--workers", "1"),
             *("--loop", "uvloop", "--http", "akashml.asgi:HttpProtocol", "--lifespan", "on"),
             *("--backlog", str(BACKLOG)),
-            *("--timeout-graceful-shutdown", str(math.ceil(settings.DRAIN_S))),
+            *("--timeout-graceful-shutdown", str(math.ceil(settings.DRAIN_S) + AFTER_DRAIN_S - 1)),
             *("--log-level", "info", "--no-access-log", "--no-server-header", "--no-proxy-headers"),
         ]
         launch = self._python(f"web-{number}", arguments, signal.SIGKILL, self.listener)

@@ -37,6 +37,31 @@ def exposition(gateway: Gateway | None) -> str:
         add("settlement_queue", "gauge", "Ended requests that wait to be charged.", gateway.settling.waiting)
         add("written_off_nano_usd_total", "counter", "Cost that no credit was left for, in nano-USD.", gateway.settling.written_off)
         add("settlements_superseded_total", "counter", "Settlements that came after the reaper's.", gateway.settling.superseded)
+        add(
+            "settlements_superseded_nano_usd_total",
+            "counter",
+            "What they came to above what the reaper charged, in nano-USD.",
+            gateway.settling.superseded_nano,
+        )
+        keeping = gateway.safekeeping
+        add("journal_entries", "gauge", "Settlements on disk that Postgres has not taken yet.", len(keeping.kept))
+        add("journal_bytes", "gauge", "Bytes of the journal on disk.", keeping.size)
+        add("journal_oldest_seconds", "gauge", "Age of the oldest of them.", keeping.oldest_s)
+        add("journal_full", "gauge", "Whether it has no room, so that nothing is admitted.", int(keeping.full))
+        add("journal_written_total", "counter", "Settlements that were put on disk.", keeping.written)
+        add(
+            "journal_replayed_total",
+            "counter",
+            "Settlements replayed from disk, those of processes that are gone included.",
+            gateway.replay.done,
+        )
+        add(
+            "journal_refused_total",
+            "counter",
+            "Settlements that Postgres refused at their replay, kept for people.",
+            gateway.replay.refused,
+        )
+        add("journal_errors_total", "counter", "Failures of the disk.", keeping.errors)
         add("reaped_requests_total", "counter", "Requests of lost processes that this one ended.", gateway.housekeeping.reaped)
         add("fenced_total", "counter", "Times this process was fenced off.", gateway.lease.fenced)
         add("housekeeper", "gauge", "Whether this process is the housekeeper.", int(gateway.housekeeping.leads))

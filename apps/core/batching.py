@@ -57,6 +57,7 @@ class Batcher(Generic[Item, Result]):
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._under_way: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._silent_until = 0.0
         self._asked_again = 0  # items that wait out REQUEUE_S
         self._stopped = False
 
@@ -136,7 +137,7 @@ class Batcher(Generic[Item, Result]):
                 await self._try(batch)
                 pause = 0.05
             except Unavailable as error:
-                log.warning("%s: %s", self.name, error)
+                self._say(error)
                 if self._retry:
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, 1.0)
@@ -145,6 +146,13 @@ class Batcher(Generic[Item, Result]):
                     for _, future in batch:
                         _refuse(future, error)
             self._under_way = []  # not when cancelled: `stop` answers those
+
+    def _say(self, error: Unavailable) -> None:
+        """In the log, once a second at most: under load there may be a hundred vain calls a second."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._silent_until:
+            self._silent_until = now + 1.0
+            log.warning("%s: %s", self.name, error)
 
     def _requeue(self, item: Item, future: asyncio.Future[Result]) -> None:
         self._asked_again -= 1

@@ -66,11 +66,15 @@ class Decision(Struct, gc=False):
 
 
 class Admission:
-    """The queue in front of `gateway_admit`. `release` gives back what a request got whose caller has gone away."""
+    """The queue in front of `gateway_admit`. `release` gives back what a request got whose caller has gone away; `closed` says why
+    nothing may be admitted now, if so."""
 
-    def __init__(self, process_id: Callable[[], int], release: Callable[[AdmissionRequest], None]) -> None:
+    def __init__(
+        self, process_id: Callable[[], int], release: Callable[[AdmissionRequest], None], closed: Callable[[], str] = lambda: ""
+    ) -> None:
         self._process_id = process_id
         self._release = release
+        self._closed = closed
         self._link = Link("admission", asynchronous_commit=True)
         self._batcher = Batcher[AdmissionRequest, Decision](
             "admission",
@@ -84,6 +88,7 @@ class Admission:
         self._batcher.start()
 
     async def stop(self) -> None:
+        self._link.abort()
         await self._batcher.stop()
         await self._link.close()
 
@@ -105,6 +110,8 @@ class Admission:
         return decision
 
     async def _call(self, items: list[AdmissionRequest]) -> list[Decision | None]:
+        if reason := self._closed():
+            raise LinkUnavailable(reason)
         try:
             return await self._decide(items)
         except OutcomeUnknown:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -24,6 +26,10 @@ BUSY = 8
 # A lock that is not there in 200 ms is somebody's long transaction: the batch goes on without that account.
 SESSION = "SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off; SET lock_timeout = '200ms'; SET statement_timeout = '10s'"
 
+# A server that has gone without a word (its machine died, the network is cut) is given up after about twenty seconds, not after the
+# kernel's quarter of an hour. Of no effect on a unix socket.
+KEEPALIVE: dict[str, Any] = {"keepalives_idle": 10, "keepalives_interval": 3, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+
 
 class OutcomeUnknown(Unavailable):
     """The connection broke after a query was sent, or Postgres refused it as it is now: it may have been committed or not."""
@@ -44,7 +50,12 @@ class Link:
         if self._connection is None or self._connection.closed:
             try:
                 self._connection = await psycopg.AsyncConnection.connect(
-                    settings.DATABASE_URL, autocommit=True, connect_timeout=5, application_name=f"akashml {self.name}", prepare_threshold=0
+                    settings.DATABASE_URL,
+                    autocommit=True,
+                    connect_timeout=5,
+                    application_name=f"akashml {self.name}",
+                    prepare_threshold=0,
+                    **KEEPALIVE,
                 )
                 await self._connection.execute(self._setup, prepare=False)
                 self._statements.clear()
@@ -96,6 +107,15 @@ class Link:
             # connection. Another one may lead to a better server or see what has changed.
             await self.close()
             raise OutcomeUnknown(f"Postgres failed or cannot be reached ({_first_line(error)})") from None
+
+    def abort(self) -> None:
+        """Breaks a query that is under way, however long Postgres would take: it raises OutcomeUnknown. A cancelled one would wait
+        for Postgres to say so."""
+        if self._connection is None or self._connection.closed:
+            return
+        if self._connection.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
+            with socket.socket(fileno=os.dup(self._connection.fileno())) as connected:
+                connected.shutdown(socket.SHUT_RDWR)
 
     async def close(self) -> None:
         if self._connection is not None:

@@ -85,6 +85,11 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             super().on_message_complete()
 
+    def shutdown(self) -> None:
+        """The process was told to stop, and each of its connections is: the gateway ends what does not end by itself."""
+        host.drain()
+        super().shutdown()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self.pipeline.clear()
         for call in (self.answering, self.cycle):  # first: uvicorn marks what it takes for its own cycle as lost

@@ -1,5 +1,6 @@
-"""What must go on while Valkey is away: reaping, probing backends, making partitions ahead. One process of all does it, the oldest
-whose lease is in force. (Not a holder of an advisory lock: a process that is frozen keeps its session and would keep the lock.)"""
+"""What must go on while Valkey is away: settling what journals say, which every process does with those it can reach; and reaping,
+probing backends and making partitions ahead, which one of all does, the oldest whose lease is in force. (Not a holder of an advisory
+lock: a process that is frozen keeps its session and would keep the lock.)"""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from django.db import Error as DatabaseError
 from apps.catalog.probes import probe_backends
 from apps.core.batching import Unavailable
 from apps.gateway.database import Link
+from apps.gateway.replay import Replay
 
 log = logging.getLogger(__name__)
 
@@ -27,21 +29,25 @@ REAP_AT_ONCE = 500
 
 
 class Housekeeping:
-    def __init__(self, process_id: Callable[[], int]) -> None:
+    def __init__(self, process_id: Callable[[], int], replay: Replay) -> None:
         self._process_id = process_id
+        self._replay = replay
         self._link = Link("housekeeping")
         self._tasks: list[asyncio.Task[None]] = []
         self.leads = False
         self.reaped = 0
 
-    async def start(self) -> None:
-        # Not only the leader's business: a charge needs its month's partition from the first request on.
+    async def make_partitions(self) -> None:
+        """Of the log, ahead. Before anything is charged, by every process: a charge wants its month's."""
         await self._link.rows("SELECT usage_make_partitions(%s::int)", (MONTHS_AHEAD,))
+
+    async def start(self) -> None:
         self._tasks = [asyncio.create_task(self._keep_house(), name="housekeeping"), asyncio.create_task(self._probe(), name="probes")]
 
     async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
+        self._link.abort()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._link.close()
 
@@ -51,12 +57,14 @@ class Housekeeping:
             await asyncio.sleep(ROUND_S)
             try:
                 self.leads = await self._is_oldest()
+                # First what was promised to clients, then the checkpoints of those who promised nothing.
+                await self._replay.run(others=self.leads)
                 if not self.leads:
                     continue
                 await self._reap()
                 if time.monotonic() >= next_partitions:
                     next_partitions = time.monotonic() + PARTITIONS_EVERY_S
-                    await self._link.rows("SELECT usage_make_partitions(%s::int)", (MONTHS_AHEAD,))
+                    await self.make_partitions()
             except (Unavailable, psycopg.Error) as error:
                 self.leads = False
                 log.warning("housekeeping: %s", error)

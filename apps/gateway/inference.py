@@ -21,7 +21,7 @@ from apps.gateway.admission import AdmissionRequest, limit_headers
 from apps.gateway.backend_call import BackendAnswer, call_backend
 from apps.gateway.client import Call, Client
 from apps.gateway.endpoint import BackendRefused, BadAnswer, Endpoint, InferenceRequest, Reader
-from apps.gateway.errors import ApiError, BadGateway, Header, InternalError
+from apps.gateway.errors import ApiError, BadGateway, Header, InternalError, Unavailable
 from apps.gateway.http_exchange import BackendError, Broken, TimedOut
 from apps.gateway.open_request import OpenRequest
 from apps.gateway.plan import plan
@@ -282,6 +282,12 @@ def _error_of(problem: Exception, request: OpenRequest, secret: str) -> ApiError
     log.warning("inference %s failed at backend %s: %s", request.id, request.backend_id, redacted(str(problem), secret))
     if request.fenced:
         return _lost()
+    if request.stopped:
+        return Unavailable(
+            "The platform is restarting. You were charged at most for what had reached you; try again.",
+            code="gateway_stopping",
+            headers=[(b"retry-after", b"2")],
+        )
     if isinstance(problem, TimedOut):
         return BadGateway("The model's backend stopped answering.", code="backend_timeout")
     return BadGateway("The model's backend broke off or sent something unusable.")

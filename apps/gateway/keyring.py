@@ -86,6 +86,7 @@ class Keyring:
         self._batcher.start()
 
     async def stop(self) -> None:
+        self._link.abort()
         await self._batcher.stop()
         await self._link.close()
 

@@ -39,6 +39,10 @@ class Open(Protocol):
         """The hold is gone: end at once."""
         ...
 
+    def stop(self) -> None:
+        """The process ends: end at once."""
+        ...
+
 
 class Lease:
     """Registration, renewal, and the set of open requests. `process_id` changes when the process was fenced."""
@@ -60,6 +64,7 @@ class Lease:
     async def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
+            self._link.abort()
             await asyncio.gather(self._task, return_exceptions=True)
         await self._link.close()
 

@@ -39,6 +39,7 @@ class OpenRequest:
     delivered_at: float | None = None
     client_gone: bool = False
     fenced: bool = False
+    stopped: bool = False
     abort: Callable[[], None] | None = field(default=None, repr=False)
 
     def sending(self, exchange: Exchange) -> None:
@@ -56,7 +57,7 @@ class OpenRequest:
     @property
     def ended(self) -> bool:
         """We broke it off ourselves: whatever the connection to the backend says now is our doing."""
-        return self.client_gone or self.fenced
+        return self.client_gone or self.fenced or self.stopped
 
     def patience(self, idle_s: float) -> float:
         """Seconds to wait for the next piece: the backend's idle bound, or what is left of the longest any request may take."""
@@ -71,6 +72,12 @@ class OpenRequest:
     def fence(self) -> None:
         """The hold is gone: the reaper has charged the last checkpoint. Stop at once."""
         self.fenced = True
+        if self.abort is not None:
+            self.abort()
+
+    def stop(self) -> None:
+        """This process ends, and the request with it."""
+        self.stopped = True
         if self.abort is not None:
             self.abort()
 

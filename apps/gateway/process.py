@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 import threading
 
+from django.conf import settings
+
 from apps.gateway.runtime import Gateway
 
 START_S = 30
@@ -27,6 +29,11 @@ class GatewayHost:
             await gateway.stop()  # what had started; the next try starts anew
             raise
         self.gateway, self.loop = gateway, asyncio.get_running_loop()
+
+    def drain(self) -> None:
+        """The process was told to stop; `stop` follows when its requests have ended, or after a little more than DRAIN_S."""
+        if self.gateway is not None:
+            self.gateway.drain(settings.DRAIN_S)
 
     async def stop(self) -> None:
         if self.gateway is not None:

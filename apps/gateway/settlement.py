@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
-from apps.core.batching import Batcher, Unavailable
+from apps.core.batching import Batcher
 from apps.gateway import wire
 from apps.gateway.database import BUSY, Link
 from apps.gateway.prepared import Prepared
+from apps.usage.models import Status
 
 log = logging.getLogger(__name__)
 
@@ -26,12 +28,16 @@ SETTLE = Prepared(
     24,
 )
 
+REAPED = "SELECT id, charged FROM usage_inference WHERE id = ANY (%s::uuid[]) AND status = %s::smallint"
+
 
 @dataclass(slots=True)
 class Settlement:
     """How a request ended. `cost` in nano-USD; `tpm_tokens` is what really counts against the minute; times in milliseconds.
 
-    `logged` false only releases the hold: the request came to nothing before it was sent to a backend."""
+    `logged` false only releases the hold: the request came to nothing before it was sent to a backend.
+
+    It is kept as JSON in the journal (apps/gateway/journal.py): a new field needs a default."""
 
     id: UUID
     account_id: int
@@ -56,7 +62,6 @@ class Settlement:
     queue_ms: int = 0
     first_token_ms: int | None = None
     total_ms: int = 0
-    unsure: bool = False  # a try broke off: Postgres may have taken it
 
 
 @dataclass(slots=True)
@@ -67,14 +72,28 @@ class Settled:
     charged: int
 
 
+class Waiting(NamedTuple):
+    """A settlement that Postgres has not taken yet. `posted` is the tick at which it was queued."""
+
+    settlement: Settlement
+    future: asyncio.Future[Settled]
+    posted: int
+
+
 class Settling:
-    """The queue in front of `gateway_settle`. Settlements are tried until Postgres has taken them."""
+    """The queue in front of `gateway_settle`. Settlements are tried until Postgres has taken them, or the journal answers for them.
+
+    `tick` counts the looks of whoever watches the queue (apps/gateway/safekeeping.py). Age is measured by it, and not by a clock:
+    a process that slept has not waited."""
 
     def __init__(self) -> None:
         self._link = Link("settlement")
-        self._batcher = Batcher[Settlement, Settled]("settlement", self._call, retry=True)
-        self.pending: set[UUID] = set()
+        self._batcher = Batcher[Settlement, Settled]("settlement", lambda items: self.try_batch(self._link, items), retry=True)
+        self.pending: dict[UUID, Waiting] = {}
+        """In the order in which they were queued."""
+        self.tick = 0
         self.superseded = 0
+        self.superseded_nano = 0
         self.written_off = 0
 
     async def start(self) -> None:
@@ -82,50 +101,54 @@ class Settling:
         self._batcher.start()
 
     async def stop(self) -> None:
+        self._link.abort()  # a Postgres that does not answer must not keep us
         await self._batcher.stop()
         await self._link.close()
-
-    @property
-    def idle(self) -> bool:
-        return self._batcher.idle
 
     @property
     def waiting(self) -> int:
         """Settlements that wait to be sent to Postgres."""
         return len(self._batcher)
 
+    @property
+    def owed(self) -> list[Settlement]:
+        """What would be lost with this process: neither in Postgres nor in the journal."""
+        return [settlement for settlement, _, _ in self.pending.values() if settlement.logged]
+
     def post(self, settlement: Settlement) -> asyncio.Future[Settled]:
-        """Queues a settlement that nothing cancels any more; the future is done after the commit."""
-        self.pending.add(settlement.id)
+        """Queues a settlement that nothing cancels any more; the future is done after the commit, or when the journal has it."""
         future = self._batcher.post(settlement)
-        future.add_done_callback(lambda _: self.pending.discard(settlement.id))
+        self.pending[settlement.id] = Waiting(settlement, future, self.tick)
+        future.add_done_callback(lambda _: self.pending.pop(settlement.id, None))
         return future
 
     async def settle(self, settlement: Settlement) -> Settled:
-        """Returns after the commit. Cancelling the caller does not cancel the settlement."""
+        """Returns after the commit, or when the journal has it. Cancelling the caller does not cancel the settlement."""
         return await asyncio.shield(self.post(settlement))
 
-    async def _call(self, items: list[Settlement]) -> list[Settled | None]:
-        try:
-            rows = await self._link.batch(SETTLE, _columns(items))
-        except Unavailable:
-            for item in items:
-                item.unsure = True
-            raise
+    def acknowledge(self, settlement: Settlement) -> None:
+        """It is in the journal: whoever waits for it goes on, and the queue forgets it."""
+        waiting = self.pending.pop(settlement.id, None)
+        if waiting is not None and not waiting.future.done():
+            waiting.future.set_result(Settled(True, settlement.cost))
+
+    async def try_batch(self, link: Link, items: list[Settlement]) -> list[Settled | None]:
+        """One call of `gateway_settle`; None for an item whose account is busy. Raises Unavailable, and what is wrong with the items."""
+        rows = await link.batch(SETTLE, _columns(items))
         results: list[Settled | None] = [None] * len(items)
+        again = []
         for number, code, charged in rows:
-            if code != BUSY:
-                results[number - 1] = self._outcome(items[number - 1], code, charged)
+            if code == SETTLED_BEFORE:
+                again.append(number - 1)
+            elif code != BUSY:
+                results[number - 1] = self._charged(items[number - 1], charged)
+        if again:
+            reaped: dict[UUID, int] = dict(await link.rows(REAPED, ([items[i].id for i in again], int(Status.LOST))))
+            for i in again:
+                results[i] = self._settled_before(items[i], reaped.get(items[i].id))
         return results
 
-    def _outcome(self, item: Settlement, code: int, charged: int) -> Settled:
-        if code == SETTLED_BEFORE:
-            # A try that broke off may have been committed: this one finds its row. Otherwise the reaper came first.
-            if item.unsure:
-                return Settled(True, item.cost)
-            self.superseded += 1
-            log.warning("inference %s was settled by the reaper before; this process computed %s nano-USD", item.id, item.cost)
-            return Settled(False, 0)
+    def _charged(self, item: Settlement, charged: int) -> Settled:
         if item.logged and charged < item.cost:
             self.written_off += item.cost - charged
             log.error(
@@ -136,6 +159,21 @@ class Settling:
                 item.cost,
             )
         return Settled(True, charged)
+
+    def _settled_before(self, item: Settlement, reaped: int | None) -> Settled:
+        """Its row is there: an earlier try of it that broke off, or a replay of the journal; or else the reaper's, who charged `reaped`."""
+        if reaped is None:
+            return Settled(True, item.cost)
+        self.superseded += 1
+        self.superseded_nano += item.cost - reaped
+        log.warning(
+            "inference %s of account %s was settled by the reaper before, at %s nano-USD; this process computed %s",
+            item.id,
+            item.account_id,
+            reaped,
+            item.cost,
+        )
+        return Settled(False, reaped)
 
 
 def _columns(items: list[Settlement]) -> tuple[bytes, ...]:

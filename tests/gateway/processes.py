@@ -28,6 +28,8 @@ START_S = 40.0
 # For tests: short enough to wait for, and nothing that outlives a test's failure.
 DEFAULTS = {"SERVE": "gateway", "LOG_LEVEL": "INFO", "BACKEND_TIMEOUT_S": "10", "DRAIN_S": "3", "ALLOW_PRIVATE_BACKENDS": "1"}
 
+# Without certificates, whose loading costs more than many answers.
+_client = httpx.Client(verify=False, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
 running: list[GatewayProcess] = []
 """All of this pytest process, for showing their logs."""
 
@@ -79,7 +81,7 @@ class GatewayProcess:
 
     def ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200
+            return _client.get(f"{self.url}/readyz", timeout=2).status_code == 200
         except httpx.TransportError:
             return False
 

@@ -12,6 +12,9 @@ from apps.gateway import catalog_cache, housekeeping, leases
 from apps.gateway.catalog_cache import CatalogCache
 from apps.gateway.housekeeping import Housekeeping
 from apps.gateway.leases import Lease
+from apps.gateway.replay import Replay
+from apps.gateway.safekeeping import Safekeeping
+from apps.gateway.settlement import Settling
 
 
 class Surprise(RuntimeError):
@@ -48,7 +51,7 @@ async def goes_on(loop: Callable[[], Any], reached: asyncio.Event, caplog: pytes
 async def test_the_reaper(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(housekeeping, "ROUND_S", 0)
     reached = asyncio.Event()
-    keeper = Housekeeping(lambda: 1)
+    keeper = Housekeeping(lambda: 1, Replay(settling := Settling(), Safekeeping(settling)))
     monkeypatch.setattr(keeper, "_is_oldest", surprising(3, reached))
     await goes_on(keeper._keep_house, reached, caplog)
 
@@ -67,7 +70,7 @@ async def test_the_probes(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCap
         raise Surprise
 
     monkeypatch.setattr(housekeeping, "probe_backends", probe_backends)
-    keeper = Housekeeping(lambda: 1)
+    keeper = Housekeeping(lambda: 1, Replay(settling := Settling(), Safekeeping(settling)))
     keeper.leads = True
     await goes_on(keeper._probe, reached, caplog)
 
