@@ -19,6 +19,7 @@ from apps.api.metrics import metrics
 from apps.api.model_list import ModelDetail, Models
 from apps.api.views import UnknownAddress
 from apps.dashboard.landing import landing
+from apps.dashboard.palette import palette
 from apps.dashboard.style import style_page
 
 handler400 = "akashml.errors.bad_request"
@@ -55,6 +56,7 @@ api: list[URLPattern | URLResolver] = [
 pages: list[URLPattern | URLResolver] = [
     path("", landing, name="home"),
     *both("api/schema", SpectacularAPIView.as_view(), "schema"),
+    *both("palette", palette, "palette"),
     *both("style", style_page, "style"),
     *both("login", RedirectView.as_view(pattern_name="account_login", query_string=True), "login"),
     re_path(r"^(?:accounts|admin)(?:/[^/\s]+)*\Z", add_slash),

@@ -54,10 +54,12 @@ class Shell:
     @property
     def top_up_url(self) -> str:
         """Empty until there is a page for it."""
-        try:
-            return reverse("billing")
-        except NoReverseMatch:
-            return ""
+        return _url_if_there("billing")
+
+    @property
+    def inference_url(self) -> str:
+        """The address of an inference's page, with UUID for its id; empty until there is such a page."""
+        return _url_if_there("inference", "00000000-0000-0000-0000-000000000000").replace("00000000-0000-0000-0000-000000000000", "UUID")
 
     def _links(self, entries: Sequence[Entry]) -> list[Link]:
         staff = bool(getattr(self.request.user, "is_staff", False))
@@ -67,6 +69,13 @@ class Shell:
         url = reverse(entry.route)
         here = self.request.path.rstrip("/")
         return Link(entry.title, url, entry.icon, entry.words, here == url.rstrip("/") or here.startswith(f"{url.rstrip('/')}/"))
+
+
+def _url_if_there(route: str, *arguments: str) -> str:
+    try:
+        return reverse(route, args=arguments)
+    except NoReverseMatch:
+        return ""
 
 
 def shell_of(request: HttpRequest) -> Shell:

@@ -6,6 +6,7 @@ import "./dialogs.js";
 import "./forms.js";
 import "./htmx.js";
 import "./menus.js";
+import "./palette.js";
 import "./samples.js";
 import "./times.js";
 import "./toasts.js";

@@ -30,3 +30,10 @@ function opened(button) {
   const menu = document.getElementById(button.getAttribute?.("popovertarget"));
   return menu?.matches(".menu:popover-open") ? menu : null;
 }
+
+// Whoever tabs out of a menu or the drawer has left it.
+document.addEventListener("focusout", ({ target, relatedTarget }) => {
+  const popover = target.closest?.("[popover]:popover-open");
+  if (!popover || !relatedTarget || popover.contains(relatedTarget)) return;
+  if (relatedTarget.getAttribute("popovertarget") !== popover.id) popover.hidePopover();
+});

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from apps.accounts.actions import Registered
+from apps.accounts.actions import Registered, create_account_for
 from apps.accounts.models import User
 from tests import people
 from tests.browser.session import session_cookie
@@ -84,7 +84,7 @@ def open_page(site: GatewayProcess, browser: Browser, watch: Watch) -> Iterator[
         context.grant_permissions(["clipboard-read", "clipboard-write"], origin=site.url)
         watch.follow(context)
         if user is not None:
-            context.add_cookies([{**session_cookie(user), "url": site.url}])  # type: ignore[typeddict-item]
+            context.add_cookies([{**session_cookie(user, site.port), "url": site.url}])  # type: ignore[typeddict-item]
         return context.new_page()
 
     yield open_one
@@ -108,3 +108,15 @@ def visitor(open_page: Callable[..., Page]) -> Page:
 def customer_page(open_page: Callable[..., Page], member: Registered) -> Page:
     """A page where `member` is logged in."""
     return open_page(user=member.user)
+
+
+@pytest.fixture
+def staff() -> User:
+    """A new member of staff."""
+    return create_account_for(people.new_email(), staff=True).user
+
+
+@pytest.fixture
+def staff_page(open_page: Callable[..., Page], staff: User) -> Page:
+    """A page where `staff` is logged in."""
+    return open_page(user=staff)

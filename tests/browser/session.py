@@ -8,8 +8,8 @@ from django.test import Client
 from apps.accounts.models import User
 
 
-def session_cookie(user: User) -> dict[str, str]:
-    """A new session of this user, as the cookie that a browser would hold: its name and value."""
+def session_cookie(user: User, port: int) -> dict[str, str]:
+    """A new session of this user, as the cookie that a browser would hold for the site on this port: its name and value."""
     client = Client()
     client.force_login(user)
-    return {"name": settings.SESSION_COOKIE_NAME, "value": client.cookies[settings.SESSION_COOKIE_NAME].value}
+    return {"name": f"sessionid_{port}", "value": client.cookies[settings.SESSION_COOKIE_NAME].value}

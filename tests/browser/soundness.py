@@ -47,7 +47,9 @@ def assert_never_scrolls_sideways(page: Page, widths: tuple[int, ...] = WIDTHS) 
         page.set_viewport_size(before)
 
 
-WIDEST = """() => [...document.querySelectorAll("body *")].filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
+WIDEST = """() => [...document.querySelectorAll("body *")]
+  .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
+  .filter((one) => { while ((one = one.parentElement)) if (getComputedStyle(one).overflowX !== "visible") return false; return true; })
   .slice(0, 5).map((one) => one.outerHTML.slice(0, 160))"""
 
 

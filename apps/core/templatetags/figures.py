@@ -68,5 +68,5 @@ def exact(moment: datetime | None, missing: str = "–") -> str:
 def short_id(value: object) -> SafeString:
     """An id in mono, shortened in the middle, whole on hover, copied on click."""
     text = str(value)
-    template = '<button class="copy-id" type="button" data-copy="{0}" title="{0}" aria-label="Copy {0}"><span>{1}</span>{2}{3}</button>'
+    template = '<button class="copy-id" type="button" data-copy="{0}" title="{0}"><span class="visually-hidden">Copy </span><span>{1}</span>{2}{3}</button>'
     return format_html(template, text, figures.short_id(text), icon("copy", "todo"), icon("check", "done"))

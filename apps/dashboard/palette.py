@@ -1,0 +1,56 @@
+"""What the command palette (Ctrl K) finds: pages, models, the account's own keys. It lists nothing that is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from apps.dashboard.landing import price_list
+from apps.dashboard.shell import Shell, shell_of
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Goes to `url`, or copies the text `copies`. `words` are found too but not shown; `hint` is both."""
+
+    title: str
+    icon: str
+    url: str = ""
+    copies: str = ""
+    hint: str = ""
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    title: str
+    items: Sequence[Item]
+
+
+def pages(shell: Shell) -> Group:
+    links = [link for group in shell.groups for link in group] + shell.account_menu
+    return Group("Pages", [Item(link.title, link.icon, link.url, words=link.words) for link in links])
+
+
+def models(shell: Shell) -> Group:
+    """Every model that can be called; choosing one copies its id."""
+    offered = [price.model for price in price_list()]
+    return Group("Models", [Item(model.public_id, "models", copies=model.public_id, hint="copy id", words=model.name) for model in offered])
+
+
+# Later pages add theirs. A group without items is left out.
+SOURCES: Sequence[Callable[[Shell], Group]] = (pages, models)
+
+
+@require_safe
+def palette(request: HttpRequest) -> HttpResponse:
+    """The items as HTML, fetched when the palette is first opened (static/js/palette.js). 401 for who is not logged in."""
+    if not request.user.is_authenticated:
+        return HttpResponse("Log in first.", status=401, content_type="text/plain")
+    shell = shell_of(request)
+    groups = [group for source in SOURCES if (group := source(shell)).items]
+    return render(request, "partials/palette_items.html", {"groups": groups})
