@@ -137,6 +137,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "expire-credit": {"task": "billing.expire_credit", "schedule": 60},
+    "fold-keys": {"task": "usage.fold_keys", "schedule": 10, "options": {"expires": 10}},
 }
 
 # --- Django -----------------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -14,12 +16,21 @@ class Scope(models.IntegerChoices):
     MANAGEMENT = 2
 
 
+class State(models.TextChoices):
+    """Whether a key can be used."""
+
+    ACTIVE = "active"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
 class ApiKey(models.Model):
     """A key by its digest: the full text is shown once and never stored. Regenerating makes a new row, so that a digest
     once cached by a process always stands for the same row; revoking is a timestamp that admission reads each time."""
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="api_keys")
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
+    replaces = models.OneToOneField("self", models.SET_NULL, null=True, blank=True, related_name="replaced_by", editable=False)
     name = models.CharField(max_length=100)
     digest = models.BinaryField(max_length=32, unique=True, editable=False)
     last4 = models.CharField(max_length=4, editable=False)
@@ -40,6 +51,12 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} …{self.last4}"
+
+    def state(self, now: datetime) -> State:
+        """At a moment of the database's clock."""
+        if self.revoked_at is not None:
+            return State.REVOKED
+        return State.EXPIRED if self.expires_at is not None and self.expires_at <= now else State.ACTIVE
 
 
 class Limiter(models.Model):

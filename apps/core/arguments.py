@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.management import CommandError
 
 from apps.core import money
+from apps.core.moments import moment_from_iso
 
 
 def usd(text: str) -> int:
@@ -36,10 +37,9 @@ def usd_per_request(text: str) -> int:
 def moment(text: str) -> datetime:
     """An ISO 8601 date and time, with Z or an offset; without either it is UTC."""
     try:
-        parsed = datetime.fromisoformat(text)
-        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ArgumentTypeError(f"{text!r} is not a time in ISO 8601, such as 2030-01-31T12:00:00Z") from None
+        return moment_from_iso(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 def as_command_error(error: ValidationError, options: dict[str, str] | None = None) -> CommandError:

@@ -17,7 +17,7 @@ from apps.gateway.prepared import Prepared
 
 # Codes of gateway_admit (apps/gateway/sql/2_admit.sql).
 ADMITTED, KEY_REFUSED, KEY_EXPIRED, SUSPENDED, REQUESTS, TOKENS, CONCURRENCY, CREDIT = range(8)
-FENCED = 9
+FENCED, WRONG_SCOPE = 9, 10
 
 ADMIT = Prepared(
     "gateway_admit",
@@ -190,7 +190,12 @@ def _limit(headers: list[Header], limit_name: bytes, left_name: bytes, reset_nam
 
 
 def key_refusal(code: int) -> ApiError:
-    """The error of a key that is not in force: KEY_REFUSED, KEY_EXPIRED or SUSPENDED."""
+    """The error of a key that may not be used: KEY_REFUSED, KEY_EXPIRED, SUSPENDED or WRONG_SCOPE."""
+    if code == WRONG_SCOPE:
+        return Forbidden(
+            "This key is for the management API and cannot call models. Create a key for inference under Settings → API Keys.",
+            code="wrong_key_scope",
+        )
     if code == KEY_EXPIRED:
         return Unauthorized("This API key has expired. Create a new one under Settings → API Keys.", code="expired_api_key")
     if code == SUSPENDED:
@@ -201,7 +206,7 @@ def key_refusal(code: int) -> ApiError:
 def refusal(decision: Decision, request: AdmissionRequest) -> ApiError:
     """The error of a decision that is not ADMITTED."""
     code = decision.code
-    if code in (KEY_REFUSED, KEY_EXPIRED, SUSPENDED):
+    if code in (KEY_REFUSED, KEY_EXPIRED, SUSPENDED, WRONG_SCOPE):
         return key_refusal(code)
     if code == CREDIT:
         return _insufficient(decision, request)

@@ -59,3 +59,21 @@ class Inference(models.Model):
     class Meta:
         managed = False
         db_table = "usage_inference"
+
+
+class KeyDay(models.Model):
+    """What an API key used on a day (UTC, by settlement), as far as it is folded out of the log (sql/key_days.sql)."""
+
+    pk = models.CompositePrimaryKey("api_key_id", "day")
+    api_key_id = models.BigIntegerField()
+    day = models.DateField(help_text="UTC")
+    requests = models.BigIntegerField()
+    charged = models.BigIntegerField(help_text="nano-USD")
+    last_admitted_at = models.DateTimeField()
+
+
+class KeyFold(models.Model):
+    """Up to when the log is folded into KeyDay: one row."""
+
+    id = models.SmallIntegerField(primary_key=True)
+    settled_until = models.DateTimeField()

@@ -50,7 +50,7 @@ CHANGES = {
     "regenerated": (regenerate_key, 401, "invalid_api_key"),
     "expired": (edit(expires_at=Now() - timedelta(milliseconds=1)), 401, "expired_api_key"),
     "deleted": (lambda row: row.delete(), 401, "invalid_api_key"),
-    "made a management key": (edit(scope=Scope.MANAGEMENT), 401, "invalid_api_key"),
+    "made a management key": (edit(scope=Scope.MANAGEMENT), 403, "wrong_key_scope"),
     "moved to suspended account": (
         lambda row: Account.objects.filter(pk=row.account_id).update(status=AccountStatus.SUSPENDED), 403, "account_suspended",
     ),

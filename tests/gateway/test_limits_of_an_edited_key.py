@@ -14,6 +14,7 @@ from tests.gateway.database import (
     REQUESTS,
     SUSPENDED,
     TOKENS,
+    WRONG_SCOPE,
     Database,
     Request,
     costing,
@@ -30,7 +31,7 @@ NOW = utc(2028, 2, 29, 23, 59, 50)
     [
         ("UPDATE api_keys_apikey SET revoked_at = clock_timestamp() WHERE account_id = %s", KEY_REFUSED),
         ("UPDATE api_keys_apikey SET expires_at = clock_timestamp() WHERE account_id = %s", KEY_EXPIRED),
-        ("UPDATE api_keys_apikey SET scope = 2 WHERE account_id = %s", KEY_REFUSED),
+        ("UPDATE api_keys_apikey SET scope = 2 WHERE account_id = %s", WRONG_SCOPE),
         ("DELETE FROM api_keys_apikey WHERE account_id = %s", KEY_REFUSED),
         ("UPDATE accounts_account SET status = 2 WHERE id = %s", SUSPENDED),
         ("UPDATE api_keys_apikey SET rpm = 1 WHERE account_id = %s", REQUESTS),

@@ -52,6 +52,7 @@ _BOUNDS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"
 _TYPE = re.compile(r"^Expected `(?P<expected>[^`]+)`, got `(?P<got>[^`]+)`$")
 _TYPES = {"int": "an integer", "float": "a number", "str": "a string", "bool": "true or false", "array": "a list", "object": "an object"}
 _REQUIRED = re.compile(r"Object missing required field `(?P<field>[^`]+)`")
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>[^`]*)`")
 
 
 def parse(decoder: msgspec.json.Decoder[Parsed], body: bytes) -> Parsed:
@@ -89,6 +90,9 @@ def bad_field(text: str, prefix: str = "") -> BadRequest:
     if missing := _REQUIRED.match(reason):
         field = f"{path}.{missing['field']}" if path else missing["field"]
         return BadRequest(f"{field}: this field is required.", param=field, code="missing_required_parameter")
+    if unknown := _UNKNOWN.match(reason):  # of structures that forbid them
+        field = f"{path}.{unknown['field']}" if path else unknown["field"]
+        return BadRequest(f"{field}: there is no such field.", param=field)
     reason = _in_words(reason)
     if not path:
         return BadRequest(f"The body must be a JSON object: {reason}.")

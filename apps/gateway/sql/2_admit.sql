@@ -11,7 +11,7 @@
 -- `output_least` must be affordable (equal to `output_wanted` where the client asked for that many itself).
 --
 -- Codes (apps/gateway/admission.py has the same list): 0 admitted, 1 key refused, 2 key expired, 3 account suspended,
--- 4 requests, 5 tokens, 6 concurrency, 7 credit, 8 account busy (ask again), 9 process fenced.
+-- 4 requests, 5 tokens, 6 concurrency, 7 credit, 8 account busy (ask again), 9 process fenced, 10 the key is not for inference.
 CREATE OR REPLACE FUNCTION gateway_admit(
   process bigint, ids uuid[], accounts bigint[], keys bigint[], base_pico bigint[], output_pico bigint[], output_wanted int[],
   output_least int[], tpm_tokens bigint[], models bigint[], prices bigint[], dialects smallint[], streamed boolean[], skip_locked boolean)
@@ -89,7 +89,8 @@ BEGIN
     ELSIF r.account_status IS NULL THEN code := 1;  -- before the next line: nobody can lock a row that is not there
     ELSIF skip_locked AND NOT r.account_id = ANY (locked) THEN code := 8;
     ELSIF r.held_already IS NOT NULL THEN code := 0;  -- asked again after a connection broke: it was admitted then, and is open
-    ELSIF r.key_id IS NOT NULL AND (r.known_key IS NULL OR r.key_account <> r.account_id OR r.key_scope <> 1 OR r.revoked_at IS NOT NULL) THEN code := 1;
+    ELSIF r.key_id IS NOT NULL AND (r.known_key IS NULL OR r.key_account <> r.account_id OR r.revoked_at IS NOT NULL) THEN code := 1;
+    ELSIF r.key_scope <> 1 THEN code := 10;
     ELSIF r.expires_at <= at THEN code := 2;
     ELSIF r.account_status <> 1 THEN code := 3;
     END IF;

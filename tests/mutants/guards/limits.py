@@ -79,7 +79,12 @@ LIMIT_GUARDS = [
     Mutant(
         "revoked-key-works", "a revoked key is refused from the next request on",
         (EDITED + "test_a_change_counts_from_the_next_request_on_in_every_process", MACHINE),
-        ADMIT, "r.key_scope <> 1 OR r.revoked_at IS NOT NULL)", "r.key_scope <> 1)",
+        ADMIT, "r.key_account <> r.account_id OR r.revoked_at IS NOT NULL)", "r.key_account <> r.account_id)",
+    ),
+    Mutant(
+        "management-key-calls-models", "a key for the management API cannot call models",
+        (EDITED + "test_a_change_counts_from_the_next_request_on_in_every_process",),
+        ADMIT, "    ELSIF r.key_scope <> 1 THEN code := 10;\n", "",
     ),
     Mutant(
         "expired-key-works", "an expired key is refused from its moment on",
