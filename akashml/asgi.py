@@ -21,7 +21,7 @@ from django.conf import settings
 
 from apps.accounts.websockets import Door
 from apps.core import static_files
-from apps.core.middleware import is_api_path
+from apps.core.middleware import is_api_path, is_management_path
 from apps.gateway.asgi import Receive, Scope, Send, in_time, refused_by_length
 from apps.gateway.door import HttpProtocol as HttpProtocol  # for uvicorn: --http akashml.asgi:HttpProtocol
 from apps.gateway.process import host
@@ -41,7 +41,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
             await _plain(send, 200 if ready else 503, b"ready\n" if ready else b"not ready\n")
         elif settings.SERVE != "gateway" and static_files.is_static_path(path):
             await static_files.serve(scope, send)
-        elif is_api_path(path):
+        elif is_api_path(path) or is_management_path(path):
             if not await refused_by_length(scope, send):  # before Django spools it to disk
                 await django_application(scope, in_time(scope, receive, send), send)  # type: ignore[arg-type]  # as below
         else:

@@ -15,6 +15,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
 from apps.api.inference import ChatCompletions, Completions
+from apps.api.keys import Key, Keys, KeyUsage, RegenerateKey, RevokeKey
 from apps.api.metrics import metrics
 from apps.api.model_list import ModelDetail, Models
 from apps.api.views import UnknownAddress
@@ -53,6 +54,14 @@ api: list[URLPattern | URLResolver] = [
     re_path(r"^v1(?:/[\s\S]*)?\Z", UnknownAddress.as_view()),
     *both("metrics", metrics, "metrics"),
 ]
+management: list[URLPattern | URLResolver] = [
+    *both("api/v1/keys", Keys.as_view(), "api-keys-list"),
+    *both("api/v1/keys/<int:key_id>", Key.as_view(), "api-keys-one"),
+    *both("api/v1/keys/<int:key_id>/regenerate", RegenerateKey.as_view(), "api-keys-regenerate"),
+    *both("api/v1/keys/<int:key_id>/revoke", RevokeKey.as_view(), "api-keys-revoke"),
+    *both("api/v1/keys/<int:key_id>/usage", KeyUsage.as_view(), "api-keys-usage"),
+    re_path(r"^api/v1(?:/[\s\S]*)?\Z", UnknownAddress.as_view()),
+]
 pages: list[URLPattern | URLResolver] = [
     path("", landing, name="home"),
     *both("api/schema", SpectacularAPIView.as_view(), "schema"),
@@ -64,4 +73,4 @@ pages: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
 ]
 
-urlpatterns = api if settings.SERVE == "gateway" else [*api, *pages]
+urlpatterns = api if settings.SERVE == "gateway" else [*api, *management, *pages]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
+from django.conf import settings
 from drf_spectacular.drainage import set_override
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerExtension
 from drf_spectacular.openapi import AutoSchema
@@ -18,6 +19,11 @@ from apps.gateway.openai.messages import Message
 
 COMPONENT = "#/components/schemas/{name}"
 KEY_SCHEMES = ["bearer", "x-api-key"]
+MANAGER_SCHEMES = ["management-bearer", "management-x-api-key", "session"]
+API_KEY_DEFINITIONS: list[dict[str, Any]] = [
+    {"type": "http", "scheme": "bearer", "bearerFormat": "akml-…"},
+    {"type": "apiKey", "in": "header", "name": "x-api-key"},
+]
 AtLeastOne = msgspec.Meta(min_length=1)
 # Fields that a request keeps as raw bytes, and what the parser takes their values for.
 RAW_FIELDS: dict[type[msgspec.Struct], dict[str, tuple[Any, ...]]] = {
@@ -83,13 +89,24 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):
     name = KEY_SCHEMES
 
     def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:
-        return [
-            {"type": "http", "scheme": "bearer", "bearerFormat": "akml-…"},
-            {"type": "apiKey", "in": "header", "name": "x-api-key"},
-        ]
+        return API_KEY_DEFINITIONS
 
     def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
         return [{name: []} for name in KEY_SCHEMES]
+
+
+class ManagerScheme(OpenApiAuthenticationExtension):
+    """The session of a page, or a management key in either header."""
+
+    target_class = "apps.api.authentication.ManagerAuthentication"
+    name = MANAGER_SCHEMES
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:
+        session = {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME}
+        return [{**scheme, "description": "A management key."} for scheme in API_KEY_DEFINITIONS] + [session]
+
+    def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
+        return [{name: []} for name in MANAGER_SCHEMES]
 
 
 def one_spelling(endpoints: list[tuple[str, str, str, Any]], **_: Any) -> list[tuple[str, str, str, Any]]:

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
@@ -17,8 +19,9 @@ from rest_framework.views import APIView
 
 from apps.core.batching import Unavailable as LinkUnavailable
 from apps.core.ids import uuid7
+from apps.core.middleware import is_api_path
 from apps.gateway.endpoints import surface_of
-from apps.gateway.errors import ApiError, BadRequest, Header, InternalError, Unavailable
+from apps.gateway.errors import ApiError, BadRequest, Header, InternalError, TooLarge, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +69,8 @@ def as_api_error(error: Exception) -> ApiError:
     """The answer to whatever went wrong in a view; what is none of the client's doing is logged with its trace."""
     if isinstance(error, ApiError):
         return error
+    if isinstance(error, RequestDataTooBig):
+        return TooLarge(f"The request is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes.")
     if isinstance(error, UnreadablePostError):
         return BadRequest("The request's body ended early.")
     if isinstance(error, OperationalError | InterfaceError | LinkUnavailable):
@@ -76,9 +81,10 @@ def as_api_error(error: Exception) -> ApiError:
 
 
 def error_response(error: ApiError, path: str) -> HttpResponse:
-    """In the shape of the surface that this address belongs to."""
+    """In the shape of the surface that this address belongs to. The management API has no inferences, and so no ids of them."""
     surface, identifier = surface_of(path), uuid7()
-    headers = [*surface.identity(identifier), *error.headers, (b"content-type", b"application/json")]
+    identity = surface.identity(identifier) if is_api_path(path) else []
+    headers = [*identity, *error.headers, (b"content-type", b"application/json")]
     return HttpResponse(surface.error_body(error, identifier), status=error.status, headers=django_headers(headers))
 
 

@@ -20,6 +20,11 @@ def is_api_path(path: str) -> bool:
     return path.startswith(("/v1/", "/anthropic/")) or path in ("/v1", "/anthropic")
 
 
+def is_management_path(path: str) -> bool:
+    """Whether an address belongs to the management API: it answers in JSON like the inference API, and is a page in all else."""
+    return path.startswith("/api/v1/") or path == "/api/v1"
+
+
 class ApiMiddleware:
     """Every answer of the API carries an `Inference-Id` (a UUIDv7), errors too, what browsers of other origins need, and no header
     meant for pages.

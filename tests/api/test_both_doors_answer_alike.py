@@ -79,7 +79,7 @@ CASES = {
     "a key that is no text": Case(401, headers={"authorization": "Bearer \xff\xfe"}),
     "a revoked key": Case(401, prepare=key_of(revoked_at=timezone.now())),
     "an expired key": Case(401, prepare=key_of(expires_at=timezone.now() - timedelta(days=1))),
-    "a management key": Case(401, prepare=key_of(scope=Scope.MANAGEMENT)),
+    "a management key": Case(403, prepare=key_of(scope=Scope.MANAGEMENT)),
     "a suspended account": Case(403, prepare=suspended),
     "no credit": Case(402, usd="0"),
     "too little credit": Case(402, {"max_tokens": 50_000}, usd="0.01"),

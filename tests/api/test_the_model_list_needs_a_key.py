@@ -40,7 +40,7 @@ OUTSIDERS: dict[str, tuple[str | None, Callable[[Customer], object], int, str]] 
     "a null character": ("Bearer akml-\x00", nothing, 401, "invalid_api_key"),
     "a revoked key": ("Bearer {key}", change_key(revoked_at=timezone.now()), 401, "invalid_api_key"),
     "an expired key": ("Bearer {key}", change_key(expires_at=timezone.now() - timedelta(seconds=1)), 401, "expired_api_key"),
-    "a management key": ("Bearer {key}", change_key(scope=Scope.MANAGEMENT), 401, "invalid_api_key"),
+    "a management key": ("Bearer {key}", change_key(scope=Scope.MANAGEMENT), 403, "wrong_key_scope"),
     "a suspended account": ("Bearer {key}", suspend, 403, "account_suspended"),
 }
 
