@@ -11,6 +11,7 @@ from benchmarks.contenders import Contender
 from benchmarks.loads import PACED, Load, LoadFailed
 from benchmarks.machine import busy_ns, cpu_ns, memory_bytes, spent_ns
 from benchmarks.report import Section
+from benchmarks.rounds import wait_until_idle
 from benchmarks.stats import percentile
 
 LOAD = Load("paced streams", PACED, 1)
@@ -89,6 +90,8 @@ def measure(bench: Bench, counts: tuple[int, ...] = (FEW, SOME, MANY)) -> list[t
                         raise
                     say(f"left out: {failure}")
                     continue
+                finally:
+                    wait_until_idle(contender)
                 found.append((contender.name, watched))
                 say(f"{count:>5} paced streams   {contender.name:<8} p99 {watched.p99_ms:.2f} ms, {watched.cpu_us:.0f} µs CPU a chunk")
     return found
