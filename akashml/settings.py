@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-from akashml import env
+from akashml import env, oauth
 from akashml.instance import Instance
 from akashml.mail import MailServer
 
@@ -64,7 +64,10 @@ SESSION_COOKIE_HTTPONLY, SESSION_COOKIE_SAMESITE = True, "Lax"
 SECURE_HSTS_SECONDS = 365 * 86_400 if PRODUCTION and BASE_URL.startswith("https://") else 0
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-FORM_TARGETS = env.words("FORM_TARGETS")  # origins that forms may lead to, besides those of Stripe, Google and GitHub
+FORM_TARGETS = [
+    *env.words("FORM_TARGETS"),
+    *oauth.bases().values(),
+]  # origins that forms may lead to, besides those of Stripe, Google and GitHub
 
 # --- The gateway ------------------------------------------------------------------------------------------------------
 LEASE_S = env.seconds("LEASE_S", 15, 2, 300)
@@ -117,9 +120,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "apps.core.cache.FailoverCache",
         "LOCATION": REDIS_URL,
-        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
+        "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
     }
 }
 # redis-py 8 times blocking reads out unless told otherwise, and the channel layer lives on blocking reads.
@@ -138,6 +141,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "expire-credit": {"task": "billing.expire_credit", "schedule": 60},
     "fold-keys": {"task": "usage.fold_keys", "schedule": 10, "options": {"expires": 10}},
+    "clear-out-accounts": {"task": "accounts.clear_out", "schedule": 3600},
 }
 
 # --- Django -----------------------------------------------------------------------------------------------------------
@@ -155,6 +159,10 @@ INSTALLED_APPS = [
     "channels",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.google",
+    "allauth.socialaccount.providers.github",
     "apps.core",
     "apps.accounts",
     "apps.catalog",
@@ -218,10 +226,6 @@ PASSWORD_HASHERS = [
     "apps.accounts.hashers.PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",  # what was stored before; replaced at the next log-in
 ]
-ACCOUNT_LOGIN_METHODS = {"email"}
-ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
-ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 LOGIN_REDIRECT_URL = "/"  # the dashboard, once it is there
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
@@ -229,6 +233,65 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 SESSION_ENGINE = "apps.accounts.session_store"
 SESSION_COOKIE_AGE = 30 * 24 * 3600  # seconds since the last use, to a day
+
+# --- Accounts (allauth) -----------------------------------------------------------------------------------------------
+ACCOUNT_ADAPTER = "apps.accounts.adapters.AccountAdapter"
+ACCOUNT_FORMS = {
+    "login": "apps.accounts.forms.LoginForm",
+    "signup": "apps.accounts.forms.SignupForm",
+    "confirm_email_verification_code": "apps.accounts.forms.ConfirmEmailForm",
+    "add_email": "apps.accounts.forms.ChangeEmailForm",
+    "change_password": "apps.accounts.forms.ChangePasswordForm",
+    "set_password": "apps.accounts.forms.SetPasswordForm",
+    "reset_password": "apps.accounts.forms.ResetPasswordForm",
+    "reset_password_from_key": "apps.accounts.forms.ResetPasswordKeyForm",
+    "reauthenticate": "apps.accounts.forms.PasswordForm",
+}
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_USER_DISPLAY = "apps.accounts.queries.display_name"
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True  # why not a link: docs/decisions/0014
+ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = 5  # times
+ALLAUTH_USER_CODE_FORMAT = {"numeric": True, "length": 8, "dashed": True}
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT = ACCOUNT_LOGIN_TIMEOUT = 30 * 60
+ACCOUNT_CHANGE_EMAIL = True  # one address a user: a new one takes the old one's place once it is verified
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # of what an intruder would do
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = urlsplit(BASE_URL).scheme
+ACCOUNT_LOGIN_ON_PASSWORD_RESET = True
+ACCOUNT_LOGOUT_REDIRECT_URL = "/"
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 10 * 60
+ACCOUNT_SESSION_REMEMBER = True
+PASSWORD_RESET_TIMEOUT = 60 * 60
+# By address (ip) and by the e-mail address that is typed (key), whether anybody has it or not.
+ACCOUNT_RATE_LIMITS = {
+    "login": "30/m/ip",
+    "login_failed": "10/m/ip,100/d/ip,5/5m/key",
+    "signup": "20/m/ip,100/d/ip",
+    "confirm_email": "1/10s/key,10/h/key",
+    "reset_password": "20/m/ip,2/m/key,6/h/key",
+}
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
+MFA_ADAPTER = "apps.accounts.adapters.MfaAdapter"
+MFA_FORMS = {
+    "authenticate": "apps.accounts.forms.AuthenticateForm",
+    "reauthenticate": "apps.accounts.forms.ReauthenticateForm",
+    "activate_totp": "apps.accounts.forms.ActivateTotpForm",
+}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SESSION_COOKIE_SECURE  # http://localhost, in development
+MFA_TOTP_ISSUER = "AkashML"
+MFA_TOTP_TOLERANCE = 1  # a code of the half minute before or after is good; forms.py sees to it that none is used twice
+SOCIALACCOUNT_FORMS = {"signup": "apps.accounts.forms.SocialSignupForm"}
+SOCIALACCOUNT_ADAPTER = "apps.accounts.adapters.SocialAdapter"
+# Who proves an address at Google or GitHub is logged in to the account of that address (docs/decisions/0014).
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
+
+SOCIALACCOUNT_PROVIDERS = oauth.providers()
 
 # --- Mail -------------------------------------------------------------------------------------------------------------
 EMAIL_URL = env.url("EMAIL_URL", "", ["smtp", "smtp+tls", "smtps"])

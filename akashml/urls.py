@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.decorators import secure_admin_login
 from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -14,11 +15,15 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
+from apps.accounts import security
+from apps.accounts.allauth_views import ConfirmEmail
+from apps.accounts.profile import profile
 from apps.api.inference import ChatCompletions, Completions
 from apps.api.keys import Key, Keys, KeyUsage, RegenerateKey, RevokeKey
 from apps.api.metrics import metrics
 from apps.api.model_list import ModelDetail, Models
 from apps.api.views import UnknownAddress
+from apps.dashboard import account_data
 from apps.dashboard.landing import landing
 from apps.dashboard.palette import palette
 from apps.dashboard.style import style_page
@@ -28,6 +33,8 @@ handler403 = "apps.dashboard.errors.forbidden"
 handler404 = "apps.dashboard.errors.not_found"
 handler429 = "apps.dashboard.errors.too_many_requests"  # allauth's
 handler500 = "akashml.errors.server_error"
+
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # staff log in as everybody does, second factor and all
 
 
 class PermanentKeepingMethod(HttpResponseRedirect):
@@ -69,7 +76,18 @@ pages: list[URLPattern | URLResolver] = [
     *both("style", style_page, "style"),
     *both("login", RedirectView.as_view(pattern_name="account_login", query_string=True), "login"),
     re_path(r"^(?:accounts|admin)(?:/[^/\s]+)*\Z", add_slash),
+    # allauth's own overviews: ours shows all of it on one page.
+    *[path(f"accounts/{address}/", RedirectView.as_view(pattern_name="security")) for address in ("2fa", "2fa/webauthn")],
+    path("accounts/confirm-email/", ConfirmEmail.as_view()),
     path("accounts/", include("allauth.urls")),
+    *both("settings", RedirectView.as_view(pattern_name="profile"), "settings"),
+    *both("settings/profile", profile, "profile"),
+    *both("settings/security", security.security, "security"),
+    *both("settings/security/sessions/end-others", security.end_other_sessions, "end-other-sessions"),
+    *both("settings/security/sessions/<uuid:handle>/end", security.end_session, "end-session"),
+    *both("settings/data", account_data.account_data, "account-data"),
+    *both("settings/data/export", account_data.download, "export"),
+    *both("settings/data/delete", account_data.delete_account, "delete-account"),
     path("admin/", admin.site.urls),
 ]
 

@@ -1,14 +1,16 @@
-"""Making users with an account of their own."""
+"""Making users with an account of their own, and deciding whose an e-mail address is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from apps.accounts.models import Account, Membership, Role, User
+from apps.accounts.models import Account, AccountStatus, Membership, Role, Session, User
 from apps.accounts.queries import account_of, user_by_email
 
 
@@ -80,3 +82,54 @@ def _verify_address(user: User, email: str) -> None:
     address.verified = True
     address.save()
     address.set_as_primary()
+
+
+def hand_over(user: User, email: str) -> None:
+    """Give a user who never verified `email` to its owner, who has proved it: whatever the one who signed up set is void."""
+    user.set_unusable_password()
+    user.save(update_fields=["password"])
+    for ways_in in (Session, Authenticator, SocialAccount, EmailAddress):
+        ways_in.objects.filter(user=user).delete()
+    _verify_address(user, email)
+
+
+def release_address(email: str, *, keep: User) -> None:
+    """Take an address from everybody but `keep`, who has proved it. Whoever has verified it keeps it.
+
+    Users who signed up with it and never verified any address go: they could never log in.
+    """
+    for address in EmailAddress.objects.filter(email__iexact=email, verified=False).exclude(user=keep).select_related("user"):
+        if EmailAddress.objects.filter(user=address.user_id, verified=True).exists():
+            address.delete()
+        else:
+            delete_unverified(address.user)
+
+
+def delete_unverified(user: User) -> None:
+    """Delete a user who never could log in, and their account. Call it inside a transaction."""
+    accounts = list(Account.objects.filter(memberships__user=user))
+    user.delete()
+    for account in accounts:
+        if not account.memberships.exists():
+            account.delete()
+
+
+def erase_user(user: User) -> None:
+    """Take from a user everything that says who they were, and every way in. Their row stays, since staff's audit trail names it.
+
+    The address is free for somebody to sign up with. Call it inside a transaction.
+    """
+    for belongings in (Session, Authenticator, SocialAccount, EmailAddress):
+        belongings.objects.filter(user=user).delete()
+    user.email, user.name, user.last_login = f"deleted-{user.pk}@deleted.invalid", "", None
+    user.is_active = user.is_staff = user.is_superuser = False
+    user.set_unusable_password()
+    user.save()
+    user.groups.clear()
+    user.user_permissions.clear()
+
+
+def close_account(account: Account) -> None:
+    """Nothing is admitted for it any more, and its name is gone. The caller has its lock, and has seen to keys and credit."""
+    account.status, account.name, account.time_zone = AccountStatus.CLOSED, f"Closed account {account.pk}", "UTC"
+    account.save(update_fields=["status", "name", "time_zone"])

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialApp, SocialToken
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm
 from django.http import HttpRequest
 
 from apps.accounts.models import Account, Membership, User
+
+# These show secrets, or are set by the environment.
+admin.site.unregister((Authenticator, SocialApp, SocialToken))
 
 
 class UserCreationForm(AdminUserCreationForm):

@@ -9,6 +9,8 @@ from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.db.models.functions import Lower, Now
 
+from apps.core.ids import uuid7
+
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
@@ -85,6 +87,7 @@ class Membership(models.Model):
 class Session(AbstractBaseSession):
     """What a browser's cookie stands for (session_store.py writes it). Its user's other sessions are found by `user`."""
 
+    handle = models.UUIDField(default=uuid7, unique=True, editable=False, help_text="names the session on pages, opens nothing")
     user = models.ForeignKey(User, models.CASCADE, related_name="sessions", null=True)
     created_at = models.DateTimeField(db_default=Now())
     last_seen_at = models.DateTimeField(db_default=Now(), help_text="to a few minutes")

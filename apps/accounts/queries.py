@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from apps.accounts.models import Account, User
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from apps.accounts.models import Account, Session, User
 
 
 def user_by_email(email: str) -> User | None:
@@ -19,3 +22,18 @@ def account_by_email(email: str) -> Account | None:
     """The own account of the user with this address."""
     user = user_by_email(email)
     return account_of(user) if user else None
+
+
+def display_name(user: User) -> str:
+    """What to call a user."""
+    return user.name or user.email
+
+
+def sessions_of(user: User) -> QuerySet[Session]:
+    """The browsers in which the user is logged in. One whose session was opened with an earlier password counts until it is next used."""
+    return Session.objects.filter(user=user, expire_date__gt=Now())
+
+
+def other_sessions_of(user: User, session_key: str | None) -> QuerySet[Session]:
+    """All but the one with this id."""
+    return Session.objects.filter(user=user).exclude(pk=session_key)

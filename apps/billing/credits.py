@@ -131,6 +131,14 @@ def set_balance(account_id: int, target: int, note: str = "") -> None:
         _withdraw(current, current.remaining - target, account_id, reference, note)
 
 
+@transaction.atomic
+def forfeit_credit(account_id: int) -> None:
+    """Let all credit of an account that is being closed expire now. What open requests hold is honoured, as with any expiry;
+    the sweep books the rest as breakage. Raises Account.DoesNotExist."""
+    lock_account(account_id)
+    CreditPool.objects.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), account_id=account_id, remaining__gt=0).update(expires_at=Now())
+
+
 def balance(account_id: int) -> Balance:
     """What the account has now. Exact only while the caller holds the account's lock."""
     unexpired = Q(expires_at=None) | Q(expires_at__gt=Now())

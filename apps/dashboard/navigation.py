@@ -13,7 +13,7 @@ from dataclasses import dataclass
 class Entry:
     """A page: `route` is the name of its URL, `icon` one of apps/core/icons.py, `words` what else people may call it.
 
-    Its entry is marked on every page whose address begins with its own.
+    Its entry is marked on every page whose address begins with its own, or with one of `also`; of several the longest counts.
     """
 
     title: str
@@ -21,12 +21,13 @@ class Entry:
     icon: str
     words: str = ""
     staff: bool = False
+    also: Sequence[str] = ()
 
 
 # The sidebar, in groups that a line parts.
 SIDEBAR: Sequence[Sequence[Entry]] = (
     (),
-    (),
+    (Entry("Settings", "settings", "gear", "profile security password passkey sessions export delete", also=("/accounts",)),),
 )
 
 # The menu under the user's own address, between the theme and "Log out".

@@ -66,9 +66,20 @@ class Shell:
         return [self._link(entry) for entry in entries if staff or not entry.staff]
 
     def _link(self, entry: Entry) -> Link:
-        url = reverse(entry.route)
-        here = self.request.path.rstrip("/")
-        return Link(entry.title, url, entry.icon, entry.words, here == url.rstrip("/") or here.startswith(f"{url.rstrip('/')}/"))
+        return Link(entry.title, reverse(entry.route), entry.icon, entry.words, entry == self._current)
+
+    @cached_property
+    def _current(self) -> Entry | None:
+        """The entry whose address is the longest beginning of this page's."""
+        entries = [entry for group in (*SIDEBAR, ACCOUNT_MENU) for entry in group]
+        here = f"{self.request.path.rstrip('/')}/"
+        return max(entries, key=lambda entry: _match(entry, here)) if any(_match(entry, here) for entry in entries) else None
+
+
+def _match(entry: Entry, path: str) -> int:
+    """How many characters of a path, which ends in a slash, are an address of the entry's."""
+    addresses = (f"{address.rstrip('/')}/" for address in (reverse(entry.route), *entry.also))
+    return max((len(address) for address in addresses if path.startswith(address)), default=0)
 
 
 def _url_if_there(route: str, *arguments: str) -> str:

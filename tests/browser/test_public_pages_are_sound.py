@@ -16,6 +16,6 @@ def test_the_start_page(visitor: Page) -> None:
 def test_the_log_in_page(visitor: Page) -> None:
     visitor.goto("/accounts/login/")
     assert_sound(visitor)
-    visitor.get_by_role("button", name="Sign In").click()
+    visitor.get_by_role("button", name="Log in", exact=True).click()
     expect(visitor.get_by_role("alert")).to_be_focused()
     assert_sound(visitor)
