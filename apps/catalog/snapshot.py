@@ -16,6 +16,7 @@ from django.db import close_old_connections, connection
 
 from apps.catalog.models import Backend, Model, Price
 from apps.catalog.pricing import Rates
+from apps.catalog.queries import rates_of
 from apps.core.crypto import Undecryptable
 
 log = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ def read_catalog() -> Catalog:
     prices = defaultdict(list)
     # In the order they take over; of two for the same moment the one written last.
     for price in Price.objects.order_by("effective_from", "id"):
-        prices[price.model_id].append((_epoch(price.effective_from), _rates(price)))
+        prices[price.model_id].append((_epoch(price.effective_from), rates_of(price)))
     models = {
         model.public_id: _model_entry(model, backends[model.pk], prices[model.pk])
         for model in Model.objects.filter(is_active=True).order_by("public_id")
@@ -136,11 +137,6 @@ def _backend_entry(backend: Backend) -> BackendEntry | None:
         idle_timeout_s=backend.idle_timeout_s or settings.BACKEND_TIMEOUT_S,
         probe_ok=backend.probe_ok,
     )
-
-
-def _rates(price: Price) -> Rates:
-    cached = price.input_pico if price.cached_input_pico is None else price.cached_input_pico
-    return Rates(price.pk, price.input_pico, cached, price.output_pico, price.request_pico)
 
 
 def _epoch(moment: datetime) -> float:

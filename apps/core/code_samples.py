@@ -33,7 +33,8 @@ def highlighted(text: str, language: str) -> SafeString:
     if words is None:
         return mark_safe(escape(text))  # noqa: S308 - escaped
     comments = COMMENTS.get(language, r"(?<![\w$])#[^\n]*")
-    token = re.compile(f"(?P<c>{comments})|(?P<s>{STRINGS})|(?P<k>{words})|(?P<i>{NUMBERS})", re.DOTALL)
+    numbers = NUMBERS if words is not SHELL else r"(?!)"  # in a command line they are parts of names
+    token = re.compile(f"(?P<c>{comments})|(?P<s>{STRINGS})|(?P<k>{words})|(?P<i>{numbers})", re.DOTALL)
     parts, at = [], 0
     for match in token.finditer(text):
         # A span does not reach over lines, so that a line can be selected or marked by itself.

@@ -24,7 +24,7 @@ def money(nano: int) -> str:
 
 def cost(nano: int) -> str:
     """Like `money`, with at least six decimals whatever the amount, so that a column of costs lines up."""
-    text = _dollars(abs(nano)) if abs(nano) < 1_000 else f"{(Decimal(abs(nano)) / NANO_PER_USD).quantize(MICRO, ROUND_DOWN):,}"
+    text = _dollars(abs(nano)) if abs(nano) < 10_000 else f"{(Decimal(abs(nano)) / NANO_PER_USD).quantize(MICRO, ROUND_DOWN):,}"
     whole, _, decimals = text.removeprefix("$").partition(".")
     return _signed(nano, f"${whole}.{decimals:0<6}")
 
@@ -34,12 +34,12 @@ def change(nano: int) -> str:
     return f"+{money(nano)}" if nano > 0 else money(nano)
 
 
-def price(pico: int | None) -> str:
-    """pico-USD per token as USD per million tokens, with every digit and at least two decimals; `–` for none."""
+def price(pico: int | None, decimals: int = 2) -> str:
+    """pico-USD per token as USD per million tokens, with every digit and at least so many decimals; `–` for none."""
     if pico is None:
         return "–"
-    whole, _, decimals = usd_per_million_from_pico(pico).partition(".")
-    return f"${int(whole):,}.{decimals:0<2}"
+    whole, _, digits = usd_per_million_from_pico(pico).partition(".")
+    return f"${int(whole):,}.{digits:0<{decimals}}"
 
 
 def _dollars(nano: int) -> str:
@@ -76,16 +76,16 @@ def tokens(number: int) -> str:
 
 
 def relative(moment: datetime, now: datetime) -> str:
-    """`4 s ago`, `in 6 days`; beyond a month the date. Both times are aware."""
+    """`4 s ago` (rounded down), `in 6 days` (rounded); beyond a month the date. Both times are aware."""
     seconds = int((now - moment) / timedelta(seconds=1))
-    span = abs(seconds)
+    span, past = abs(seconds), seconds > 0
     if span < 1:
         return "now"
     for bound, size, unit in ((MINUTE, 1, "s"), (HOUR, MINUTE, "min"), (DAY, HOUR, "h"), (31 * DAY, DAY, "day")):
-        if span < bound:
-            number = span // size
+        number = span // size if past else (span + size // 2) // size
+        if number * size < bound:
             text = f"{number}{THIN}{unit}{'s' if unit == 'day' and number != 1 else ''}"
-            return f"{text} ago" if seconds > 0 else f"in {text}"
+            return f"{text} ago" if past else f"in {text}"
     return date(moment)
 
 

@@ -31,6 +31,7 @@ ASK_AGAIN = b"no-cache"
 COMPRESSIBLE = ("text/", "application/javascript", "application/json", "image/svg+xml")
 SMALLEST_COMPRESSED = 512  # bytes
 HASHED_NAMES = "build/chunks/"  # a change gives these another name
+LONGEST_NAME = 200
 NO_FILE_HAS = frozenset("\\\0")
 
 
@@ -57,23 +58,27 @@ def load(name: str) -> StaticFile | None:
 
     Kept in memory; read again only when the file has changed, which in production it does not.
     """
-    path = _find(name)
-    if path is None:
+    if not name or len(name) > LONGEST_NAME or NO_FILE_HAS & set(name) or name.startswith("/") or ".." in name.split("/"):
+        return None
+    try:
+        path = _find(name)
+    except FileNotFoundError:
         return None
     try:
         state = os.stat(path)
     except FileNotFoundError:
-        _find.cache_clear()
+        _find.cache_clear()  # it is gone, or another folder has it now
         return None
     return _read(path, state.st_mtime_ns, state.st_size)
 
 
-@lru_cache(maxsize=2048)
-def _find(name: str) -> str | None:
-    if not name or NO_FILE_HAS & set(name) or ".." in name.split("/") or name.startswith("/"):
-        return None
+@lru_cache(maxsize=512)
+def _find(name: str) -> str:
+    """Raises FileNotFoundError, which is not kept: the file may come."""
     path = finders.find(name)
-    return path if isinstance(path, str) and os.path.isfile(path) else None
+    if not isinstance(path, str) or not os.path.isfile(path):
+        raise FileNotFoundError(name)
+    return path
 
 
 @lru_cache(maxsize=512)

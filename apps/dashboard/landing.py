@@ -14,14 +14,21 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from apps.catalog.models import Price
-from apps.catalog.queries import prices_in_force
+from apps.catalog.pricing import Usage
+from apps.catalog.queries import prices_in_force, rates_of
+from apps.core.code_samples import Sample
 from apps.core.money import nano_from_usd
-from apps.dashboard.snippets import first_call
+from apps.dashboard.measured import measured
+from apps.dashboard.receipt import receipt
+from apps.dashboard.snippets import PROMPT, first_call
 
 log = logging.getLogger(__name__)
 
 FRESH_S = 10  # how old the price list of a process may be
-EXAMPLE_MODEL = "akashml/docs-assistant"
+OUR_MODEL = "akashml/docs-assistant"
+OUR_PROMPT = "How do I create an API key?"
+SELF_HOST = [Sample("shell", "Terminal", "cd akashml\nmake run\n\n# ready: http://127.0.0.1:8000")]
+EXAMPLE = Usage(prompt_tokens=18_240, completion_tokens=1_286, cached_tokens=14_336)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +47,32 @@ def price_list() -> list[Price]:
     global _last
     if _last is None or monotonic() - _last.read_at > FRESH_S:
         try:
-            _last = PriceList(list(prices_in_force()), monotonic())
+            _last = PriceList(sorted(prices_in_force(), key=_place), monotonic())
         except (OperationalError, InterfaceError) as error:
             log.warning("the price list could not be read (%s)", type(error).__name__)
             _last = PriceList(_last.prices if _last else [], monotonic())
     return _last.prices
 
 
+def _place(price: Price) -> tuple[bool, str]:
+    """By name, whatever its case; our own little one comes last."""
+    return price.model.public_id == OUR_MODEL, price.model.public_id.lower()
+
+
 @require_safe
 def landing(request: HttpRequest) -> HttpResponse:
     """The same for everyone, but for the way in: who has a session sees the way to the dashboard. No session is read for it."""
     prices = price_list()
-    model = prices[0].model.public_id if prices else EXAMPLE_MODEL
+    example = prices[0] if prices else None
+    model = example.model.public_id if example else OUR_MODEL
     context = {
         "prices": prices,
-        "samples": first_call(settings.API_BASE_URL, model),
+        "samples": first_call(settings.API_BASE_URL, model, prompt=OUR_PROMPT if model == OUR_MODEL else PROMPT),
+        "example": example,
+        "receipt": receipt(EXAMPLE, rates_of(example)) if example else None,
+        "usage": EXAMPLE,
+        "measured": measured(),
+        "self_host": SELF_HOST,
         "api_base_url": settings.API_BASE_URL,
         "trial_credit": nano_from_usd(settings.TRIAL_CREDIT_USD),
         "known": settings.SESSION_COOKIE_NAME in request.COOKIES,

@@ -31,4 +31,7 @@ SIDEBAR: Sequence[Sequence[Entry]] = (
 )
 
 # The menu under the user's own address, between the theme and "Log out".
-ACCOUNT_MENU: Sequence[Entry] = (Entry("Admin site", "admin:index", "shield", "staff models prices backends", staff=True),)
+ACCOUNT_MENU: Sequence[Entry] = (
+    Entry("Admin site", "admin:index", "shield", "staff models prices backends", staff=True),
+    Entry("Style", "style", "palette", "components design", staff=True),
+)

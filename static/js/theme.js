@@ -3,9 +3,9 @@ const root = document.documentElement;
 
 function chosen() {
   try {
-    return localStorage.getItem("theme") ?? "system";
+    return localStorage.getItem("theme") ?? "auto";
   } catch {
-    return "system"; // storage may be blocked
+    return "auto"; // storage may be blocked
   }
 }
 

@@ -8,13 +8,13 @@ const STEPS = [
 
 export function relative(moment, now) {
   const seconds = Math.trunc((now - moment) / 1000);
-  const span = Math.abs(seconds);
+  const [span, past] = [Math.abs(seconds), seconds > 0];
   if (span < 1) return "now";
   for (const [bound, size, unit] of STEPS) {
-    if (span >= bound) continue;
-    const number = Math.floor(span / size);
+    const number = past ? Math.floor(span / size) : Math.floor((span + Math.floor(size / 2)) / size);
+    if (number * size >= bound) continue;
     const text = `${number}\u00a0${unit}${unit === "day" && number !== 1 ? "s" : ""}`;
-    return seconds > 0 ? `${text} ago` : `in ${text}`;
+    return past ? `${text} ago` : `in ${text}`;
   }
   return null; // a date, which does not change
 }

@@ -1,0 +1,51 @@
+"""Promise: staff work in Django's admin under the same strict policy as every page, in our colours, light and dark."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page, expect
+
+from apps.catalog.models import Model
+from tests.browser.watching import Watch
+from tests.gateway.customers import new_model
+
+
+def test_a_model_is_found_edited_and_its_history_read(staff_page: Page) -> None:
+    model = new_model(prices={"input": "1", "output": "2"})
+    staff_page.goto("/admin/catalog/model/")
+    staff_page.locator("#searchbar").fill(model.name)
+    staff_page.get_by_role("button", name="Search").click()
+    staff_page.get_by_role("link", name=model.name).click()
+    staff_page.get_by_label("Description").fill("Edited under the policy.")
+    staff_page.get_by_role("button", name="Save", exact=True).click()
+    expect(staff_page.get_by_text("was changed successfully")).to_be_visible()
+    assert Model.objects.get(pk=model.id).description == "Edited under the policy."
+
+
+def test_its_own_script_runs(staff_page: Page) -> None:
+    new_model(prices={"input": "1", "output": "2"})
+    staff_page.goto("/admin/catalog/model/")
+    staff_page.get_by_label("Select all objects").check()
+    expect(staff_page.locator(".action-counter").first).not_to_contain_text("0 of")
+    staff_page.locator("#nav-filter").fill("ledger")
+    expect(staff_page.locator("#nav-sidebar").get_by_role("link", name="Ledger transactions")).to_be_visible()
+    expect(staff_page.locator("#nav-sidebar").get_by_role("link", name="Models")).to_be_hidden()
+
+
+def test_one_choice_of_theme_holds_for_pages_and_admin(staff_page: Page) -> None:
+    staff_page.goto("/style")
+    staff_page.locator("#account-menu").evaluate("menu => menu.showPopover()")
+    staff_page.get_by_role("radio", name="Dark").check(force=True)
+    staff_page.goto("/admin/")
+    assert staff_page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(19, 19, 20)"
+    staff_page.evaluate("localStorage.setItem('theme', 'light')")
+    staff_page.reload()
+    assert staff_page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+def test_logging_in_to_it(visitor: Page, watch: Watch) -> None:
+    visitor.goto("/admin/")
+    expect(visitor.get_by_role("button", name="Log in")).to_be_visible()
+    visitor.get_by_label("Email").fill("nobody@example.com")
+    visitor.get_by_label("Password").fill("wrong")
+    visitor.get_by_role("button", name="Log in").click()
+    expect(visitor.get_by_text("Please enter the correct email and password")).to_be_visible()
