@@ -12,5 +12,5 @@ from tests.people import new_customer
 def client_of_a_customer() -> Client:
     """Somebody with an account of their own is logged in."""
     client = Client()
-    client.force_login(new_customer().user, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(new_customer().user)
     return client
