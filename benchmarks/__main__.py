@@ -36,7 +36,10 @@ def arguments() -> argparse.Namespace:
         "--profile", nargs="?", const="whole64", choices=THROUGHPUT, metavar="LOAD", help="sample our gateway's stacks instead"
     )
     parser.add_argument("--native", action="store_true", help="with --profile: frames of C too")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.write and (options.quick or options.only or options.without_litellm):
+        parser.error("--write is for whole runs: it would replace the results of all parts")
+    return options
 
 
 def main() -> int:
@@ -45,6 +48,7 @@ def main() -> int:
     signal.signal(signal.SIGHUP, lambda *_: sys.exit(STOPPED))
     folder = Path(os.environ.get("DATA_DIR", "").strip() or ROOT / ".data").resolve() / "bench"
     try:
+        machine.require("cc", "wrk", "nginx")
         held = lock.take(folder)  # noqa: F841 - held until we end
         machine.allow_many_connections()
         ours.set_environment(folder / "instance")

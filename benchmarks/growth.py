@@ -16,7 +16,7 @@ from benchmarks.contenders import Contender, stop
 from benchmarks.loads import WHOLE_64, Load
 from benchmarks.machine import pinned
 from benchmarks.report import Section
-from benchmarks.rounds import Figures, Sample, interleave, sample
+from benchmarks.rounds import Figures, Sample, interleave, sample, warm
 from benchmarks.stats import ratio
 
 PROMPTS = {"1 kB": 1_000, "10 kB": 10_000, "100 kB": 100_000, "1 MB": 1_000_000}
@@ -93,13 +93,14 @@ def processes(bench: Bench) -> tuple[Section, float]:
             ("one, on a core", one, 0),
             ("two, on a core each, which Postgres and the load share", two_whole, 0),
         ]
-        for number in range(-1, bench.rounds):  # the first time around only warms
+        for gateway in (one, two, two_whole):
+            warm(bench, gateway, load)
+        for number in range(1, bench.rounds + 1):
             for name, gateway, loops in settings:
                 with endless_loops(loops, bench.cores.gateway):
                     measured = sample(bench, gateway, load)
-                if number >= 0:
-                    taken.setdefault(name, []).append(measured)
-                    say(f"round {number + 1}/{bench.rounds}  {name:<55} {measured.per_second:>8,.0f}/s  {measured.cpu_us:>7,.0f} µs CPU")
+                taken.setdefault(name, []).append(measured)
+                say(f"round {number}/{bench.rounds}  {name:<55} {measured.per_second:>8,.0f}/s  {measured.cpu_us:>7,.0f} µs CPU")
     figures = {name: Figures.of(samples) for name, samples in taken.items()}
     for name, f in figures.items():
         result.rows.append(

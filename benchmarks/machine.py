@@ -18,15 +18,31 @@ DEBIAN_PACKAGES = {"cc": "gcc libc6-dev", "wrk": "wrk", "nginx": "nginx-light"}
 
 
 class MissingProgram(Exception):
-    """A program is not installed; the text names the Debian package."""
+    """Programs are not installed; the text names their Debian packages."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        names = list(names)
+        super().__init__(
+            f"not installed: {', '.join(names)}. On Debian and Ubuntu: apt install {' '.join(DEBIAN_PACKAGES[name] for name in names)}"
+        )
 
 
 def program(name: str) -> str:
     """The path of a program. Raises MissingProgram."""
-    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+    found = _find(name)
     if found is None:
-        raise MissingProgram(f"{name} is not installed. On Debian and Ubuntu: apt install {DEBIAN_PACKAGES[name]}")
+        raise MissingProgram([name])
     return found
+
+
+def require(*names: str) -> None:
+    """Raises MissingProgram for those that are not there, all at once."""
+    if missing := [name for name in names if _find(name) is None]:
+        raise MissingProgram(missing)
+
+
+def _find(name: str) -> str | None:
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 
 
 @dataclass(frozen=True)

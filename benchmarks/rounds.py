@@ -37,6 +37,7 @@ class Sample:
 class Figures:
     """The medians of some samples; `spread` is half the range of requests/s over their median."""
 
+    rounds: int
     per_second: float
     spread: float
     cpu_us: float
@@ -52,6 +53,7 @@ class Figures:
             return median([read(sample) for sample in samples])
 
         return Figures(
+            rounds=len(samples),
             per_second=middle(lambda s: s.per_second),
             spread=spread([sample.per_second for sample in samples]),
             cpu_us=middle(lambda s: s.cpu_us),
@@ -92,6 +94,14 @@ def sample(bench: Bench, contender: Contender, load: Load) -> Sample:
     )
 
 
+def warm(bench: Bench, contender: Contender, load: Load) -> None:
+    """Fill caches and have every customer known: each of the contender's tokens is used twice."""
+    asked = 0
+    while asked < 2 * len(contender.tokens):
+        asked += put(load, contender.url(load), contender.tokens, contender.slowness, bench.folder).requests
+    wait_until_idle(contender)
+
+
 def wait_until_idle(contender: Contender) -> None:
     """What wrk gave up when its time was over may still be worked on: that must not be counted against who is next."""
     deadline = time.monotonic() + LONGEST_S
@@ -127,8 +137,7 @@ def interleave(
     for contender in contenders:
         for load in loads:
             check_answer(contender, load)
-            put(load, contender.url(load), contender.tokens, contender.slowness, bench.folder)  # warm: connections, caches, plans
-            wait_until_idle(contender)
+            warm(bench, contender, load)
     for number in range(1, bench.rounds + 1):
         for load in loads:
             for contender in contenders:

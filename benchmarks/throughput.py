@@ -38,7 +38,7 @@ def section(load: Load, figures: dict[str, Figures]) -> Section:
             [
                 name,
                 f"{f.per_second:,.0f}",
-                f"{f.spread:.0%}",
+                f"{f.spread:.0%}" if f.rounds > 1 else "–",
                 ratio(f.per_second, litellm.per_second) if litellm else "–",
                 f"{f.cpu_us:,.0f}",
                 ratio(f.cpu_us, nginx.cpu_us) if between else "–",

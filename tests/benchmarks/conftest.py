@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.contenders import MockBackend
-from benchmarks.machine import Cores, MissingProgram, program
+from benchmarks.machine import Cores, MissingProgram, require
 
 
 def needs(*names: str) -> None:
     """Skips the test when a program is not installed."""
     try:
-        for name in names:
-            program(name)
+        require(*names)
     except MissingProgram as missing:
         pytest.skip(str(missing))
 

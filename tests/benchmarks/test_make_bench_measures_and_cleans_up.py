@@ -20,8 +20,8 @@ from tests.servers import FOREIGN, ROOT
 QUICKLY = ["--quick", "--only", "whole64", "--rounds", "1", "--seconds", "1"]
 
 
-def bench(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    environment = {name: value for name, value in os.environ.items() if name not in FOREIGN} | {"DATA_DIR": str(folder)}
+def bench(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    environment = {name: value for name, value in os.environ.items() if name not in FOREIGN} | {"DATA_DIR": str(folder)} | variables
     return subprocess.Popen(
         [sys.executable, "-m", "benchmarks", *arguments],
         cwd=ROOT,
@@ -42,6 +42,15 @@ def test_a_quick_run_ends_with_a_table_and_sound_books(tmp_path: Path) -> None:
     assert "check_ledger: ok" in output
     assert "### Targets" in (tmp_path / "bench" / "results.md").read_text()
     assert not (tmp_path / "bench" / "instance").exists()
+
+
+def test_what_is_missing_is_named_with_its_package(tmp_path: Path) -> None:
+    process = bench(tmp_path, *QUICKLY, PATH=str(tmp_path))
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "not installed: cc, wrk" in output
+    assert "apt install gcc libc6-dev wrk" in output
+    assert not (tmp_path / "bench").exists()
 
 
 def test_breaking_it_off_leaves_nothing_running(tmp_path: Path) -> None:
