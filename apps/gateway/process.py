@@ -4,6 +4,7 @@ runserver), on first use in a thread with a loop of its own."""
 from __future__ import annotations
 
 import asyncio
+import resource
 import threading
 
 from django.conf import settings
@@ -22,6 +23,7 @@ class GatewayHost:
         self._starting = threading.Lock()
 
     async def start(self) -> None:
+        _allow_many_connections()
         gateway = Gateway()
         try:
             await gateway.start()
@@ -54,6 +56,12 @@ class GatewayHost:
             assert self.gateway is not None
             assert self.loop is not None
             return self.gateway, self.loop
+
+
+def _allow_many_connections() -> None:
+    """As many open files as we may have: the usual 1,024 are five hundred streams, each with a client and a backend."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 host = GatewayHost()

@@ -79,7 +79,7 @@ def test_an_answer_that_nobody_reads_ends_and_pays_for_what_was_generated(door: 
             next(pieces)
             backend.wait_for(lambda: backend.open == 0, timeout=15)
             [row] = customer.settled()
-            with pytest.raises(httpx.RemoteProtocolError):  # it does not end like a complete one
+            with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):  # it does not end like a complete one
                 list(pieces)
     assert (row.status, row.error_code) == (Status.CANCELLED, "client_disconnected")
     assert 0 < row.completion_tokens < count * 25_000
