@@ -108,14 +108,16 @@ class Ours:
     def __init__(self, home: Path, backend: MockBackend, cores: Cores) -> None:
         self.home, self.backend, self.cores = home, backend, cores
         self.instance = Instance(home)
+        self.logs = home.parent / "logs"  # these are kept
         self.postgres: subprocess.Popen[bytes] | None = None
         self.tokens: list[str] = []
         self._made = 0
 
     def start(self, stack: ExitStack) -> None:
-        """Servers, migrations, the customer. Everything ends with `stack`, data included."""
+        """Servers, migrations, the customer. Everything ends with `stack`, data included; logs stay."""
         stack.callback(shutil.rmtree, self.home, ignore_errors=True)
-        logs = self.home / "logs"
+        logs = self.logs
+        shutil.rmtree(logs, ignore_errors=True)
         logs.mkdir()
         with pinned(self.cores.load):
             for server in (Postgres(self.instance, logs / "postgres.log"), Valkey(self.instance, logs / "valkey.log")):
@@ -164,7 +166,7 @@ class Ours:
         from akashml.runner.programs import Programs
 
         listener = bind(0)
-        programs = Programs(self.home / "logs", listener, assistant_listener=listener)  # no assistant is started
+        programs = Programs(self.logs, listener, assistant_listener=listener)  # no assistant is started
         numbers = range(1, processes + 1)
         children, logs = [programs.web(number) for number in numbers], [programs.log(f"web-{number}") for number in numbers]
         gateway = Gateway(name, list(tokens) or self.tokens, listener, children, logs, core_of or (self.cores.gateway,))
