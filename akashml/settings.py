@@ -77,6 +77,7 @@ MAX_REQUEST_BYTES = env.integer("MAX_REQUEST_BYTES", 20_000_000, 1_000, 1_000_00
 BODY_TIMEOUT_S = env.seconds("BODY_TIMEOUT_S", 60, 0.1, 3600)
 CLIENT_IDLE_S = env.seconds("CLIENT_IDLE_S", 60, 0.1, 3600)
 JOURNAL_MAX_BYTES = env.integer("JOURNAL_MAX_BYTES", 64_000_000, 10_000, 100_000_000_000)
+PING_EVERY_S = env.seconds("PING_EVERY_S", 10, 0.1, 600)  # signs of life in streams of a dialect that knows them, while a backend is silent
 METRICS_TOKEN = env.text("METRICS_TOKEN")  # for /metrics from other machines; empty: from this one only
 DRAIN_S = env.seconds("DRAIN_S", 15, 0, 600)
 CORS_ORIGINS = env.words("CORS_ORIGINS")  # web pages of these origins may call the API from a browser; * for any

@@ -18,7 +18,8 @@ from drf_spectacular.views import SpectacularAPIView
 from apps.accounts import security
 from apps.accounts.allauth_views import ConfirmEmail
 from apps.accounts.profile import profile
-from apps.api.inference import ChatCompletions, Completions
+from apps.api.anthropic import AnthropicHealth, AnthropicModelDetail, AnthropicModels
+from apps.api.inference import ChatCompletions, Completions, CountTokens, Messages
 from apps.api.keys import Key, Keys, KeyUsage, RegenerateKey, RevokeKey
 from apps.api.metrics import metrics
 from apps.api.model_list import ModelDetail, Models
@@ -58,7 +59,12 @@ api: list[URLPattern | URLResolver] = [
     *both("v1/completions", Completions.as_view(), "completions"),
     *both("v1/models", Models.as_view(), "models"),
     path("v1/models/<path:model_id>", ModelDetail.as_view(), name="model"),
-    re_path(r"^v1(?:/[\s\S]*)?\Z", UnknownAddress.as_view()),
+    *both("anthropic", AnthropicHealth.as_view(), "anthropic"),
+    *both("anthropic/v1/messages", Messages.as_view(), "messages"),
+    *both("anthropic/v1/messages/count_tokens", CountTokens.as_view(), "count-tokens"),
+    *both("anthropic/v1/models", AnthropicModels.as_view(), "anthropic-models"),
+    path("anthropic/v1/models/<path:model_id>", AnthropicModelDetail.as_view(), name="anthropic-model"),
+    re_path(r"^(?:v1|anthropic)(?:/[\s\S]*)?\Z", UnknownAddress.as_view()),
     *both("metrics", metrics, "metrics"),
 ]
 management: list[URLPattern | URLResolver] = [

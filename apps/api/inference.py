@@ -15,15 +15,16 @@ from rest_framework.request import Request
 
 from apps.api.authentication import address_of, bearer_of
 from apps.api.bridge import Answer, AsyncPieces, BlockingPieces, Bridge
-from apps.api.schema import inference_operation
+from apps.api.schema import ANTHROPIC, OPENAI, count_operation, inference_operation
 from apps.api.views import ApiView, django_headers
 from apps.core.ids import uuid7
+from apps.gateway.anthropic.counting import CountTokensRequest
+from apps.gateway.anthropic.messages import MessagesRequest
 from apps.gateway.client import Call
-from apps.gateway.endpoint import Endpoint
+from apps.gateway.endpoints import HOT_POSTS, HotPost
 from apps.gateway.errors import InternalError
-from apps.gateway.inference import answer_call
-from apps.gateway.openai.chat import ChatCompletionRequest, chat_completions
-from apps.gateway.openai.completions import CompletionRequest, completions
+from apps.gateway.openai.chat import ChatCompletionRequest
+from apps.gateway.openai.completions import CompletionRequest
 from apps.gateway.process import host
 from apps.gateway.reading import check_length, check_media_type, too_large
 
@@ -32,7 +33,7 @@ class InferenceView(ApiView):
     """One of the hot POSTs. The key is the story's to judge, as are the body's fields."""
 
     http_method_names = ("post",)
-    endpoint: Endpoint
+    hot_post: HotPost
 
     def post(self, request: Request) -> HttpResponseBase:
         """Runs in a thread, never on the gateway's loop: under WSGI the server's, under ASGI the one Django gives each request."""
@@ -46,19 +47,29 @@ class InferenceView(ApiView):
         call = Call(uuid7(), entry, read_body(django_request), arrived)
         bridge = Bridge(loop)
         answer = Answer(bridge)
-        bridge.begin(answer_call(gateway, self.endpoint, call, bridge))
+        bridge.begin(self.hot_post.answer(gateway, call, bridge))
         # Under ASGI this waits on the server's loop, where Django cancels it when the client disconnects.
         return async_to_sync(_respond)(answer, isinstance(django_request, ASGIRequest))
 
 
-@extend_schema_view(post=extend_schema(**inference_operation("create_chat_completion", ChatCompletionRequest, "chat completion")))
+@extend_schema_view(post=extend_schema(**inference_operation("create_chat_completion", ChatCompletionRequest, "chat completion", OPENAI)))
 class ChatCompletions(InferenceView):
-    endpoint = chat_completions
+    hot_post = HOT_POSTS["/v1/chat/completions"]
 
 
-@extend_schema_view(post=extend_schema(**inference_operation("create_completion", CompletionRequest, "text completion")))
+@extend_schema_view(post=extend_schema(**inference_operation("create_completion", CompletionRequest, "text completion", OPENAI)))
 class Completions(InferenceView):
-    endpoint = completions
+    hot_post = HOT_POSTS["/v1/completions"]
+
+
+@extend_schema_view(post=extend_schema(**inference_operation("create_message", MessagesRequest, "message", ANTHROPIC)))
+class Messages(InferenceView):
+    hot_post = HOT_POSTS["/anthropic/v1/messages"]
+
+
+@extend_schema_view(post=extend_schema(**count_operation("count_tokens", CountTokensRequest)))
+class CountTokens(InferenceView):
+    hot_post = HOT_POSTS["/anthropic/v1/messages/count_tokens"]
 
 
 async def _respond(answer: Answer, under_asgi: bool) -> HttpResponseBase:

@@ -54,6 +54,17 @@ class ModelList(msgspec.Struct):
     object: Literal["list"] = "list"
 
 
+def price_in_force(*public_ids: str) -> Price:
+    """The price of the first of these models that can be called. Raises ModelNotFound, which names the first."""
+    for public_id in public_ids:
+        # Checked here, since Postgres takes no null character even in a comparison.
+        if re.match(public_id_validator.regex, public_id):
+            price = prices_in_force().filter(model__public_id=public_id).first()
+            if price is not None:
+                return price
+    raise ModelNotFound(f"The model {public_ids[0]!r} does not exist. GET /v1/models lists those that do.", param="model")
+
+
 def model_info(price: Price) -> ModelInfo:
     model = price.model
     organisation, slash, _ = model.public_id.partition("/")
@@ -116,9 +127,4 @@ class ModelDetail(ApiView):
         },
     )
     def get(self, request: Request, model_id: str) -> HttpResponse:
-        public_id = model_id.rstrip("/")
-        # Checked here, since Postgres takes no null character even in a comparison.
-        price = prices_in_force().filter(model__public_id=public_id).first() if re.match(public_id_validator.regex, public_id) else None
-        if price is None:
-            raise ModelNotFound(f"The model {public_id!r} does not exist. GET /v1/models lists those that do.", param="model")
-        return json_response(msgspec.json.encode(model_info(price)))
+        return json_response(msgspec.json.encode(model_info(price_in_force(model_id.rstrip("/")))))

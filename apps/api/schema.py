@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 import msgspec
 from django.conf import settings
@@ -13,6 +14,9 @@ from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import Direction, OpenApiResponse
 
+from apps.gateway.anthropic.conversation import InputMessage
+from apps.gateway.anthropic.counting import CountTokensRequest
+from apps.gateway.anthropic.messages import MessagesRequest
 from apps.gateway.openai.chat import ChatCompletionRequest
 from apps.gateway.openai.completions import CompletionRequest, Ids
 from apps.gateway.openai.messages import Message
@@ -28,6 +32,8 @@ AtLeastOne = msgspec.Meta(min_length=1)
 # Fields that a request keeps as raw bytes, and what the parser takes their values for.
 RAW_FIELDS: dict[type[msgspec.Struct], dict[str, tuple[Any, ...]]] = {
     ChatCompletionRequest: {"messages": (Annotated[list[Message], AtLeastOne],)},
+    MessagesRequest: {"messages": (Annotated[list[InputMessage], AtLeastOne],)},
+    CountTokensRequest: {"messages": (Annotated[list[InputMessage], AtLeastOne],)},
     CompletionRequest: {
         "prompt": (
             str,
@@ -53,6 +59,25 @@ class ErrorAnswer(msgspec.Struct):
 
     error: ErrorDetail
     message: str
+
+
+class AnthropicErrorDetail(msgspec.Struct):
+    type: str
+    message: str
+
+
+class AnthropicErrorAnswer(msgspec.Struct):
+    """`request_id` is also in the header `request-id`."""
+
+    error: AnthropicErrorDetail
+    request_id: str
+    type: Literal["error"] = "error"
+
+
+class TokenCount(msgspec.Struct):
+    """Of messages, system prompt and tools. The header `X-Token-Count-Source` says who counted: `tokenizer` or `estimate`."""
+
+    input_tokens: int
 
 
 class StructExtension(OpenApiSerializerExtension):
@@ -141,19 +166,62 @@ _ERRORS = {
 }
 
 
-def inference_operation(identifier: str, request: type[msgspec.Struct], what: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Dialect:
+    """How a surface is described."""
+
+    name: str
+    error: type[msgspec.Struct]
+    stream: str
+    unlisted: str
+
+
+OPENAI = Dialect(
+    "OpenAI",
+    ErrorAnswer,
+    "its chunks as server-sent events, ended by `data: [DONE]`",
+    "Fields that are not listed are passed on to the model's backend.",
+)
+ANTHROPIC = Dialect(
+    "Anthropic",
+    AnthropicErrorAnswer,
+    "its events as server-sent events, ended by `message_stop`",
+    "Fields that are not listed are passed over. In a model's id `--` may stand for `/`.",
+)
+
+
+def inference_operation(identifier: str, request: type[msgspec.Struct], what: str, dialect: Dialect) -> dict[str, Any]:
     """Arguments of `extend_schema` for an inference endpoint that creates `what`."""
-    answer = f"A {what} in OpenAI's shape; with `stream`, its chunks as server-sent events, ended by `data: [DONE]`."
+    answer = f"A {what} in {dialect.name}'s shape; with `stream`, {dialect.stream}."
     return {
         "operation_id": identifier,
         "tags": ["inference"],
         "summary": f"Create a {what}",
-        "description": "As OpenAI's. Fields that are not listed are passed on to the model's backend.",
+        "description": f"As {dialect.name}'s. {dialect.unlisted}",
         "auth": [{name: []} for name in KEY_SCHEMES],
         "request": {"application/json": request},
         "responses": {
             (200, "application/json"): OpenApiResponse(OpenApiTypes.OBJECT, answer),
             (200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, answer),
-            **{status: OpenApiResponse(ErrorAnswer, text) for status, text in _ERRORS.items()},
+            **{status: OpenApiResponse(dialect.error, text) for status, text in _ERRORS.items()},
+        },
+    }
+
+
+def count_operation(identifier: str, request: type[msgspec.Struct]) -> dict[str, Any]:
+    """Arguments of `extend_schema` for the counting of a prompt's tokens."""
+    return {
+        "operation_id": identifier,
+        "tags": ["inference"],
+        "summary": "Count the tokens of a prompt",
+        "description": f"As Anthropic's. {ANTHROPIC.unlisted} Costs nothing and counts against no limit of the key.",
+        "auth": [{name: []} for name in KEY_SCHEMES],
+        "request": {"application/json": request},
+        "responses": {
+            200: OpenApiResponse(TokenCount, "How many there are."),
+            **{
+                status: OpenApiResponse(AnthropicErrorAnswer, _ERRORS[status])
+                for status in (400, 401, 403, 404, 408, 413, 415, 429, 500, 503)
+            },
         },
     }

@@ -61,7 +61,7 @@ def _address(base_url: str) -> Address:
 
 
 @lru_cache(maxsize=4096)
-def _head(address: Address, path: str, api_key: str) -> bytes:
+def request_head(address: Address, path: str, api_key: str) -> bytes:
     """The request's head up to its length. Raises Unreachable for a key that would break out of its header: one from before keys were checked."""
     try:
         api_key_validator(api_key)
@@ -128,7 +128,7 @@ async def _send(http: HttpClient, backend: BackendEntry, path: str, body: bytes,
     request.backend_id = backend.id
     return await http.post(
         address,
-        b"%b%d\r\n\r\n" % (_head(address, path, backend.api_key), len(body)),
+        b"%b%d\r\n\r\n" % (request_head(address, path, backend.api_key), len(body)),
         body,
         backend.connect_timeout_s,
         backend.first_byte_timeout_s,

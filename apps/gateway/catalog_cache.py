@@ -48,8 +48,11 @@ class CatalogCache:
         return self.current.db_now + time.monotonic() - self._read_at
 
     def find(self, public_id: str) -> tuple[ModelEntry, Rates]:
-        """A model that can be called, and the price in force. Raises ModelNotFound."""
-        model = self.current.models.get(public_id)
+        """A model that can be called, and the price in force. Clients that take no slash in a model's name write `--` for it.
+
+        Raises ModelNotFound."""
+        models = self.current.models
+        model = models.get(public_id) or models.get(public_id.replace("--", "/", 1))
         rates = model.rates_at(self.now()) if model is not None else None
         if model is None or rates is None:
             raise ModelNotFound(f"The model {public_id!r} does not exist. GET /v1/models lists those that do.", param="model")

@@ -22,10 +22,9 @@ from apps.core.client_address import client_address
 from apps.core.cors import answer_headers
 from apps.core.ids import uuid7
 from apps.gateway.client import Call, bearer
-from apps.gateway.endpoint import Endpoint
-from apps.gateway.endpoints import ENDPOINTS
+from apps.gateway.endpoints import HOT_POSTS, HotPost
 from apps.gateway.errors import ApiError, Header
-from apps.gateway.inference import Reply, answer_call
+from apps.gateway.inference import Reply
 from apps.gateway.keyring import KeyEntry
 from apps.gateway.process import host
 from apps.gateway.reading import check_length, check_media_type, too_large, too_slow
@@ -34,7 +33,7 @@ from apps.gateway.runtime import Gateway
 log = logging.getLogger(__name__)
 
 # By the bytes of the path, in both spellings.
-HOT: dict[bytes, Endpoint] = {spelling.encode(): endpoint for path, endpoint in ENDPOINTS.items() for spelling in (path, path + "/")}
+HOT: dict[bytes, HotPost] = {spelling.encode(): post for path, post in HOT_POSTS.items() for spelling in (path, path + "/")}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 # uvicorn wakes a cycle that waits for a message by this; a HotCall never does.
 _NOBODY_WAITS = asyncio.Event()
@@ -56,12 +55,12 @@ class HttpProtocol(HttpToolsProtocol):
         self.headers = []
 
     def on_headers_complete(self) -> None:
-        endpoint = HOT.get(self.url.partition(b"?")[0]) if self.parser.get_method() == b"POST" else None
-        if endpoint is None or host.gateway is None or settings.SERVE == "pages" or self.parser.should_upgrade():
+        post = HOT.get(self.url.partition(b"?")[0]) if self.parser.get_method() == b"POST" else None
+        if post is None or host.gateway is None or settings.SERVE == "pages" or self.parser.should_upgrade():
             self._leave_to_uvicorn()
             return
         before = self.cycle
-        call = self.cycle = HotCall(self, host.gateway, endpoint)
+        call = self.cycle = HotCall(self, host.gateway, post)
         if before is None or before.response_complete:
             self._start_asgi_task(call, self.app)  # type: ignore[arg-type]
         else:  # pipelined: uvicorn starts it when the one before has ended
@@ -105,14 +104,14 @@ class HotCall:
     runs when the packet has been parsed: the body of a small request is complete by then."""
 
     __slots__ = (
-        "_body", "_callback", "_chunked", "_endpoint", "_gateway", "_head", "_headers", "_protocol", "_size", "_too_large", "_waiter",
+        "_body", "_callback", "_chunked", "_gateway", "_head", "_headers", "_post", "_protocol", "_size", "_too_large", "_waiter",
         "_whole", "disconnected", "keep_alive", "message_event", "response_complete",
     )  # fmt: skip
 
-    def __init__(self, protocol: HttpProtocol, gateway: Gateway, endpoint: Endpoint) -> None:
+    def __init__(self, protocol: HttpProtocol, gateway: Gateway, post: HotPost) -> None:
         self._protocol = protocol
         self._gateway = gateway
-        self._endpoint = endpoint
+        self._post = post
         self._headers = dict(protocol.headers)  # the last of several with one name counts
         self._body: list[bytes] = []
         self._size = 0
@@ -137,9 +136,9 @@ class HotCall:
             if not self._whole:
                 await self._rest_of_body()
             body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-            await answer_call(self._gateway, self._endpoint, Call(identifier, key, body, arrived), self)
+            await self._post.answer(self._gateway, Call(identifier, key, body, arrived), self)
         except ApiError as error:
-            await Reply(self, self._endpoint.surface, identifier).fail(error)
+            await Reply(self, self._post.surface, identifier).fail(error)
         except ClientLeft:
             return
         finally:

@@ -86,6 +86,10 @@ class InferenceRequest(Protocol):
         """The request as this backend gets it; `max_output` is the bound to write into it, None leaves the client's."""
         ...
 
+    def ping(self, model: ModelEntry) -> bytes:
+        """Frames that tell the client of a stream that we are still there; only of endpoints that have `pings`."""
+        ...
+
     def reader(self, model: ModelEntry, backend: BackendEntry) -> Reader: ...
 
 
@@ -93,6 +97,8 @@ class Endpoint(Protocol):
     dialect: Dialect
     surface: Surface
     backend_path: str
+    pings: bool
+    """Whether its streams know signs of life."""
 
     def parse(self, body: bytes) -> InferenceRequest:
         """Raises BadRequest that names the field."""

@@ -6,6 +6,7 @@ httptools parses; this module keeps the time-outs and the bounds. It reads no fa
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import cast
 
 import httptools
@@ -172,6 +173,21 @@ class Exchange(asyncio.Protocol):
                 await self._more()
         return self._take()
 
+    async def anything_within(self, timeout_s: float) -> bool:
+        """Whether `read` has anything to say before so many seconds have passed. Leaves the connection as it is."""
+        if not self._ready():
+            self._deadline = math.inf  # of an earlier wait: it means nothing here
+            self._waiter = self._loop.create_future()
+            timer = self._loop.call_later(timeout_s, self._notify)
+            try:
+                await self._waiter
+            finally:
+                timer.cancel()
+        return self._ready()
+
+    def _ready(self) -> bool:
+        return bool(self._pieces) or self._complete or self._error is not None
+
     @property
     def complete(self) -> bool:
         """The whole answer has come and was read."""
@@ -211,6 +227,8 @@ class Exchange(asyncio.Protocol):
     def _check_deadline(self) -> None:
         self._timer = None
         if self._waiter is None or self._waiter.done():
+            return
+        if self._deadline == math.inf:
             return
         if self._loop.time() < self._deadline:
             self._timer = self._loop.call_at(self._deadline, self._check_deadline)

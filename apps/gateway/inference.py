@@ -23,6 +23,7 @@ from apps.gateway.client import Call, Client
 from apps.gateway.endpoint import BackendRefused, BadAnswer, Endpoint, InferenceRequest, Reader
 from apps.gateway.errors import ApiError, BadGateway, Header, InternalError, Unavailable
 from apps.gateway.http_exchange import BackendError, Broken, TimedOut
+from apps.gateway.keep_alive import KeepAlive
 from apps.gateway.open_request import OpenRequest
 from apps.gateway.plan import plan
 from apps.gateway.redaction import redacted
@@ -95,7 +96,7 @@ class Reply:
         await self.client.send(body, last=True)
 
 
-async def answer_call(gateway: Gateway, endpoint: Endpoint, call: Call, client: Client) -> None:
+async def answer_call(endpoint: Endpoint, gateway: Gateway, call: Call, client: Client) -> None:
     """Answers one inference request. Never raises for what a client or a backend did."""
     reply = Reply(client, endpoint.surface, call.id)
     try:
@@ -177,7 +178,7 @@ async def _answer(gateway: Gateway, admitted: Admitted, reply: Reply) -> None:
     try:
         if request.ended:
             raise Broken("ended before it was sent")
-        answer = await call_backend(
+        calling = call_backend(
             gateway.http,
             gateway.balancer,
             admitted.model,
@@ -185,8 +186,10 @@ async def _answer(gateway: Gateway, admitted: Admitted, reply: Reply) -> None:
             lambda backend: admitted.request.for_backend(admitted.model, backend, admitted.max_output),
             request,
         )
+        alive = KeepAlive(lambda: reply.stream(admitted.request.ping(admitted.model))) if _pings(admitted) else None
+        answer = await (calling if alive is None else alive.during(calling))
         request.reader = admitted.request.reader(admitted.model, answer.backend)
-        last = await (_stream(answer, request, reply) if request.streamed else _whole(answer, request))
+        last = await (_stream(answer, request, reply, alive) if request.streamed else _whole(answer, request))
         if request.ended:
             raise Broken("ended before its end")
     except (ApiError, BackendError, BadAnswer, BackendRefused, EventTooLarge) as problem:
@@ -204,7 +207,11 @@ async def _answer(gateway: Gateway, admitted: Admitted, reply: Reply) -> None:
         await reply.fail(_lost())
 
 
-async def _stream(answer: BackendAnswer, request: OpenRequest, reply: Reply) -> bytes:
+def _pings(admitted: Admitted) -> bool:
+    return admitted.endpoint.pings and admitted.request.streamed
+
+
+async def _stream(answer: BackendAnswer, request: OpenRequest, reply: Reply, alive: KeepAlive | None) -> bytes:
     """Passes the stream on up to its end; returns the last frames, which wait for the settlement.
 
     Raises BackendError, BadAnswer, BackendRefused and EventTooLarge, after passing on what came whole before."""
@@ -214,12 +221,15 @@ async def _stream(answer: BackendAnswer, request: OpenRequest, reply: Reply) -> 
     while not reader.done:
         # A line is a sign of life (a comment too), a byte is not: one byte now and then could keep a request open for ever.
         asked = time.monotonic()
-        packet = await answer.exchange.read(request.patience(answer.backend.idle_timeout_s - waited))
-        waited = 0.0 if b"\n" in packet or b"\r" in packet else waited + time.monotonic() - asked
+        patience = request.patience(answer.backend.idle_timeout_s - waited)
+        packet = await (answer.exchange.read(patience) if alive is None else alive.read(answer.exchange, patience))
+        waited = 0.0 if b"\n" in packet or b"\r" in packet else waited + time.monotonic() - asked - (alive.away_s if alive else 0.0)
         frames, problem = _frames(reader, splitter.feed(packet) if packet else splitter.finish())
         if frames:
             request.delivered_at = request.delivered_at or time.monotonic()
             await reply.stream(b"".join(frames))
+            if alive is not None:
+                alive.heard()
         if problem is not None:
             raise problem
         if not packet:

@@ -13,11 +13,13 @@ from apps.gateway.balancer import Balancer
 from apps.gateway.catalog_cache import CatalogCache
 from apps.gateway.housekeeping import Housekeeping
 from apps.gateway.http_client import HttpClient
+from apps.gateway.key_states import KeyStates
 from apps.gateway.keyring import Keyring
 from apps.gateway.leases import Lease
 from apps.gateway.replay import Replay
 from apps.gateway.safekeeping import Safekeeping
 from apps.gateway.settlement import Settlement, Settling
+from apps.gateway.tokenizers import Tokenizers
 
 # How long stopping waits until the last settlements are in Postgres or in the journal, and for holds that are given back.
 STOP_S = 10.0
@@ -32,6 +34,7 @@ class Gateway:
     def __init__(self) -> None:
         self.catalog = CatalogCache()
         self.keyring = Keyring()
+        self.key_states = KeyStates()
         self.settling = Settling()
         self.safekeeping = Safekeeping(self.settling)
         self.replay = Replay(self.settling, self.safekeeping)
@@ -39,6 +42,7 @@ class Gateway:
         self.admission = Admission(lambda: self.lease.process_id, self._release, self._closed)
         self.balancer = Balancer()
         self.http = HttpClient(guard=lambda ip: refuse_private_address(ip, settings.ALLOW_PRIVATE_BACKENDS))
+        self.tokenizers = Tokenizers(self.http)
         self.housekeeping = Housekeeping(lambda: self.lease.process_id, self.replay)
         self.started = False
         self.draining = False
@@ -61,6 +65,7 @@ class Gateway:
         await self.housekeeping.make_partitions()
         await self.catalog.start()
         await self.keyring.start()
+        await self.key_states.start()
         await self.settling.start()
         await self.safekeeping.start(await self.replay.start())
         await self.lease.start()
@@ -108,6 +113,7 @@ class Gateway:
         await self.replay.stop()
         await self.safekeeping.stop()
         await self.lease.stop()
+        await self.key_states.stop()
         await self.keyring.stop()
         await self.catalog.stop()
         self.http.close()

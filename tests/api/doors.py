@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,9 @@ from tests.gateway.processes import GatewayProcess
 MAX_REQUEST_BYTES = 20_000
 CHAT = "/v1/chat/completions"
 # What differs from one request to the next, or belongs to the HTTP server.
-OF_THE_MOMENT = {"date", "server", "connection", "inference-id", "x-request-id"}
+OF_THE_MOMENT = {"date", "server", "connection", "inference-id", "x-request-id", "request-id"}
+# Within a body of the Anthropic surface.
+IDS = re.compile(rb'"request_id":"[0-9a-f-]{36}"|"id":"(?:msg|toolu)_[0-9a-f]{32}"')
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def seen(response: httpx.Response) -> Seen:
     headers = {name: value for name, value in response.headers.items() if name not in OF_THE_MOMENT}
     for name in [name for name in headers if "-reset" in name]:
         assert headers.pop(name).isdigit()
-    return Seen(response.status_code, headers, response.content)
+    return Seen(response.status_code, headers, IDS.sub(b'"id":0', response.content))
 
 
 def in_pieces(body: bytes, size: int = 4_000) -> Iterator[bytes]:

@@ -53,6 +53,9 @@ def suspended(customer: Customer) -> object:
 
 
 TEXT = "/v1/completions"
+MESSAGES = "/anthropic/v1/messages"
+COUNT = f"{MESSAGES}/count_tokens"
+BOUND = {"max_tokens": 100}
 LONG_TEXT = "é" * (MAX_REQUEST_BYTES // 2)
 STREAM = {"stream": True}
 CASES = {
@@ -111,6 +114,47 @@ CASES = {
     "an unknown address": Case(404, path="/v1/chat/completion"),
     "an unknown address with a line break": Case(404, path="/v1/chat%0A/x"),
     "the API's root": Case(404, b"", path="/v1", method="GET"),
+    "a message": Case(200, BOUND, path=MESSAGES),
+    "a message with a query": Case(200, BOUND, path=f"{MESSAGES}?beta=true"),
+    "a stream of a message": Case(200, {**BOUND, **STREAM}, path=f"{MESSAGES}/", answer=Reply("Hi", reasoning="Hm.", cached_tokens=3)),
+    "a stream of tool calls": Case(
+        200, {**BOUND, **STREAM}, path=MESSAGES, answer=Reply("", tool_calls=[{"name": "f", "arguments": "{}"}])
+    ),
+    "a stream of a message that breaks": Case(
+        200, {**BOUND, **STREAM}, path=MESSAGES, answer=Reply(chunks=["a", "b", "c"], at={"before_chunk:2": close})
+    ),
+    "a message with limits of a key": Case(200, BOUND, path=MESSAGES, limits=Limits(rpm=100, tpm=100_000, max_concurrent=5)),
+    "a message without a bound": Case(400, path=MESSAGES),
+    "a message that is no JSON": Case(400, b"{", path=MESSAGES),
+    "a message that is a list": Case(400, b"[]", path=MESSAGES),
+    "a message without a key": Case(401, BOUND, {"authorization": ""}, path=MESSAGES),
+    "a message with a key that does not exist": Case(401, BOUND, {"authorization": f"Bearer {mint()}"}, path=MESSAGES),
+    "a message without credit": Case(402, BOUND, path=MESSAGES, usd="0"),
+    "a message of a suspended account": Case(403, BOUND, path=MESSAGES, prepare=suspended),
+    "a message of an unknown model": Case(404, {**BOUND, "model": "nobody--nothing"}, path=MESSAGES),
+    "a message that is too large": Case(413, {**BOUND, "system": LONG_TEXT}, path=MESSAGES),
+    "a message that is too large in pieces": Case(413, {**BOUND, "system": LONG_TEXT}, path=MESSAGES, sized=False),
+    "a message of another content type": Case(415, BOUND, {"content-type": "text/plain"}, path=MESSAGES),
+    "too many messages": Case(429, BOUND, path=MESSAGES, limits=Limits(rpm=2), before=2),
+    "a backend that refuses a message": Case(400, BOUND, path=MESSAGES, answer=Status(400, {"error": {"message": "context too long"}})),
+    "a backend that does not let us in": Case(502, BOUND, path=MESSAGES, answer=Status(401, {"error": {"message": "no"}})),
+    "GET of a message": Case(405, b"", path=MESSAGES, method="GET"),
+    "HEAD of a message": Case(405, b"", path=MESSAGES, method="HEAD"),
+    "a thread": Case(400, {**BOUND, "thread": {"type": "create"}}, path=MESSAGES),
+    "a count": Case(200, path=COUNT),
+    "a count with a query": Case(200, path=f"{COUNT}/?beta=true", usd="0"),
+    "a count without a key": Case(401, headers={"authorization": ""}, path=COUNT),
+    "a count with a revoked key": Case(401, path=COUNT, prepare=key_of(revoked_at=timezone.now())),
+    "a count with an expired key": Case(401, path=COUNT, prepare=key_of(expires_at=timezone.now() - timedelta(days=1))),
+    "a count with a management key": Case(403, path=COUNT, prepare=key_of(scope=Scope.MANAGEMENT)),
+    "a count of a suspended account": Case(403, path=COUNT, prepare=suspended),
+    "a count for an unknown model": Case(404, {"model": "nobody/nothing"}, path=COUNT),
+    "a count of nothing": Case(400, b"", path=COUNT),
+    "the Anthropic surface's root": Case(200, b"", path="/anthropic", method="GET"),
+    "HEAD of the Anthropic surface's root": Case(200, b"", path="/anthropic/", method="HEAD"),
+    "POST to the Anthropic surface's root": Case(405, b"", path="/anthropic"),
+    "an unknown address of the Anthropic surface": Case(404, path="/anthropic/v1/message"),
+    "an unknown model of the Anthropic surface": Case(404, b"", path="/anthropic/v1/models/nobody--none", method="GET"),
 }
 
 
@@ -139,8 +183,12 @@ def test_the_same_request_gets_the_same_answer(name: str, doors: Doors, backend:
     assert fast.status == case.status, fast
     if fast.status != 200 and case.method != "HEAD":
         error = json.loads(fast.body)
-        assert error["message"] == error["error"]["message"]
         assert fast.headers["content-type"] == "application/json"
+        if case.path.startswith("/anthropic"):
+            assert error["type"] == "error"
+            assert error["error"].keys() - {"details"} == {"type", "message"}
+        else:
+            assert error["message"] == error["error"]["message"]
 
 
 def test_x_api_key_opens_both_doors(doors: Doors, backend: FakeBackend, customer: Customer) -> None:

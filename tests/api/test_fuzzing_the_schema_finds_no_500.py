@@ -16,7 +16,19 @@ from tests.gateway.calls import offer
 from tests.gateway.customers import Customer
 
 ANSWERS = {200, 400, 401, 402, 404, 405, 413, 415, 422, 429, 502, 503, 504, 529}
-OPERATIONS = [("/v1/chat/completions", "POST"), ("/v1/completions", "POST"), ("/v1/models", "GET"), ("/v1/models/{model_id}", "GET")]
+OPERATIONS = [
+    ("/v1/chat/completions", "POST"),
+    ("/v1/completions", "POST"),
+    ("/v1/models", "GET"),
+    ("/v1/models/{model_id}", "GET"),
+    ("/anthropic", "GET"),
+    ("/anthropic/v1/messages", "POST"),
+    ("/anthropic/v1/messages/count_tokens", "POST"),
+    ("/anthropic/v1/models", "GET"),
+    ("/anthropic/v1/models/{model_id}", "GET"),
+]
+# Without a key, and with nothing to say that could be wrong.
+ALL_GOOD = [("/anthropic", "GET"), ("/anthropic/v1/models/{model_id}", "GET")]
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +37,21 @@ def published() -> Any:
 
 
 def test_every_operation_of_the_api_is_fuzzed_here(published: Any) -> None:
-    listed = {(path, method.upper()) for path in published for method in published[path] if path.startswith("/v1")}
+    listed = {(path, method.upper()) for path in published for method in published[path] if path.startswith(("/v1", "/anthropic"))}
     assert listed == set(OPERATIONS)
 
 
 @pytest.mark.money
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("mode", list(GenerationMode))
-@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+@pytest.mark.parametrize(
+    ("path", "method", "mode"),
+    [
+        (*operation, mode)
+        for operation in OPERATIONS
+        for mode in GenerationMode
+        if mode is GenerationMode.POSITIVE or operation not in ALL_GOOD
+    ],
+)
 def test_every_request_is_answered(
     path: str, method: str, mode: GenerationMode, published: Any, doors: Doors, backend: FakeBackend, customer: Customer
 ) -> None:
@@ -49,7 +68,10 @@ def test_every_request_is_answered(
             assert "inference-id" in response.headers
             if response.status_code != 200:
                 answer = response.json()
-                assert isinstance(answer["message"], str)
-                assert answer["error"]["message"] == answer["message"]
+                assert isinstance(answer["error"]["message"], str)
+                if path.startswith("/anthropic"):
+                    assert (answer["type"], answer["request_id"]) == ("error", response.headers["request-id"][0])
+                else:
+                    assert answer["error"]["message"] == answer["message"]
 
     ask()

@@ -54,8 +54,10 @@ def check_names(script: str) -> list[str]:
 def run(script: str, **given: Any) -> dict[str, Outcome]:
     """Runs a script's checks in one process. Fails the test when the script itself breaks or leaves a check out."""
     install()
-    # A developer's own settings for OpenAI's clients must not get in.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "NODE_OPTIONS", "AI_"))}
+    # A developer's own settings for these clients must not get in.
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "ANTHROPIC_", "NODE_OPTIONS", "AI_"))
+    }
     done = subprocess.run(
         [NODE, script], cwd=FOLDER, input=json.dumps(given), env=environment, capture_output=True, text=True, timeout=RUN_S, check=False
     )

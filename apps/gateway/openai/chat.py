@@ -176,6 +176,9 @@ class ChatRequest:
             fields["messages"] = listed
         return msgspec.json.encode(fields)
 
+    def ping(self, model: ModelEntry) -> bytes:
+        return b""
+
     def reader(self, model: ModelEntry, backend: BackendEntry) -> AnswerReader:
         return AnswerReader(
             View(
@@ -193,6 +196,7 @@ class ChatRequest:
 class ChatCompletions:
     dialect = Dialect.CHAT
     surface = openai_surface
+    pings = False
     backend_path = "/chat/completions"
 
     def parse(self, body: bytes) -> ChatRequest:

@@ -112,6 +112,9 @@ class TextRequest:
     def for_backend(self, model: ModelEntry, backend: BackendEntry, max_output: int | None) -> bytes:
         return msgspec.json.encode(for_backend(self.fields, backend.upstream_model, self.request.stream, max_output))
 
+    def ping(self, model: ModelEntry) -> bytes:
+        return b""
+
     def reader(self, model: ModelEntry, backend: BackendEntry) -> AnswerReader:
         return AnswerReader(
             View(
@@ -128,6 +131,7 @@ class TextRequest:
 class Completions:
     dialect = Dialect.COMPLETIONS
     surface = openai_surface
+    pings = False
     backend_path = "/completions"
 
     def parse(self, body: bytes) -> TextRequest:

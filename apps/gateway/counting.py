@@ -1,0 +1,46 @@
+"""The way of a request to count tokens: no admission and no settlement, since nothing is generated and nothing charged.
+
+It costs neither requests nor tokens of a minute (Claude Code asks forty times in a second), but the key must be in force.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+
+from apps.gateway.anthropic.counting import Count, parse_count
+from apps.gateway.anthropic.surface import anthropic_surface
+from apps.gateway.client import Call, Client
+from apps.gateway.errors import ApiError, InternalError
+from apps.gateway.inference import Reply
+from apps.gateway.runtime import Gateway
+
+log = logging.getLogger(__name__)
+
+# Who counted: `tokenizer`, the model's own, or `estimate`, ours by the length of the text.
+SOURCE = b"x-token-count-source"
+
+
+async def answer_count(gateway: Gateway, call: Call, client: Client) -> None:
+    """Never raises for what a client or a backend did."""
+    reply = Reply(client, anthropic_surface, call.id)
+    try:
+        await gateway.key_states.check(call.key)
+        asked = parse_count(call.body)
+        model, _ = gateway.catalog.find(asked.model_id)
+        asked.prompt.check(model)
+        backend = gateway.balancer.choose(model.backends)
+        counted = await gateway.tokenizers.count(backend, asked.question()) if backend is not None else None
+        reply.headers.append((SOURCE, b"estimate" if counted is None or asked.pictures else b"tokenizer"))
+        await reply.finish(_body(asked, counted), streamed=False)
+    except ApiError as error:
+        await reply.fail(error)
+    except Exception:
+        log.exception("count %s: an error of our own", call.id)
+        await reply.fail(InternalError("Something broke on our side."))
+
+
+def _body(asked: Count, counted: int | None) -> bytes:
+    tokens = asked.prompt.prompt_estimate() if counted is None else counted + asked.pictures
+    return msgspec.json.encode({"input_tokens": tokens})
