@@ -88,6 +88,7 @@ TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, 0, 10)  # how many X-Forward
 
 # --- Money ------------------------------------------------------------------------------------------------------------
 TRIAL_CREDIT_USD = env.usd("TRIAL_CREDIT_USD", "5")
+TRIAL_CREDIT_DAYS = env.integer("TRIAL_CREDIT_DAYS", 30, 0, 3650)  # 0: it does not expire
 TOPUP_MIN_USD = env.usd("TOPUP_MIN_USD", "5")
 TOPUP_MAX_USD = env.usd("TOPUP_MAX_USD", "1000")
 if TOPUP_MIN_USD > TOPUP_MAX_USD:
@@ -227,7 +228,7 @@ PASSWORD_HASHERS = [
     "apps.accounts.hashers.PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",  # what was stored before; replaced at the next log-in
 ]
-LOGIN_REDIRECT_URL = "/"  # the dashboard, once it is there
+LOGIN_REDIRECT_URL = "/dashboard"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from allauth.account.models import EmailAddress
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from apps.accounts.models import Account, Session, User
+from apps.accounts.models import Account, Role, Session, User
 
 
 def user_by_email(email: str) -> User | None:
@@ -37,3 +38,9 @@ def sessions_of(user: User) -> QuerySet[Session]:
 def other_sessions_of(user: User, session_key: str | None) -> QuerySet[Session]:
     """All but the one with this id."""
     return Session.objects.filter(user=user).exclude(pk=session_key)
+
+
+def verified_email(account: Account) -> str | None:
+    """The verified address of the account's first owner, None while there is none."""
+    found = EmailAddress.objects.filter(user__memberships__account=account, user__memberships__role=Role.OWNER, verified=True)
+    return found.order_by("user_id", "-primary", "pk").values_list("email", flat=True).first()

@@ -41,6 +41,14 @@ class CreditPool(models.Model):
         indexes = [models.Index(fields=["expires_at"], condition=models.Q(expires_at__isnull=False), name="billing_creditpool_expiry")]
 
 
+class Trial(models.Model):
+    """Trial credit that was promised at sign-up; `pool` is what it became (trial.py)."""
+
+    account = models.OneToOneField(Account, models.CASCADE, primary_key=True, related_name="trial")
+    promised_at = models.DateTimeField(db_default=Now())
+    pool = models.OneToOneField(CreditPool, models.PROTECT, null=True, related_name="+")
+
+
 class TransactionKind(models.IntegerChoices):
     USAGE = 1
     GRANT = 2
