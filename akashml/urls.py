@@ -24,7 +24,7 @@ from apps.api.keys import Key, Keys, KeyUsage, RegenerateKey, RevokeKey
 from apps.api.metrics import metrics
 from apps.api.model_list import ModelDetail, Models
 from apps.api.views import UnknownAddress
-from apps.dashboard import account_data
+from apps.dashboard import account_data, home, keys
 from apps.dashboard.landing import landing
 from apps.dashboard.palette import palette
 from apps.dashboard.style import style_page
@@ -68,15 +68,26 @@ api: list[URLPattern | URLResolver] = [
     *both("metrics", metrics, "metrics"),
 ]
 management: list[URLPattern | URLResolver] = [
-    *both("api/v1/keys", Keys.as_view(), "api-keys-list"),
-    *both("api/v1/keys/<int:key_id>", Key.as_view(), "api-keys-one"),
-    *both("api/v1/keys/<int:key_id>/regenerate", RegenerateKey.as_view(), "api-keys-regenerate"),
-    *both("api/v1/keys/<int:key_id>/revoke", RevokeKey.as_view(), "api-keys-revoke"),
-    *both("api/v1/keys/<int:key_id>/usage", KeyUsage.as_view(), "api-keys-usage"),
+    *both("api/v1/keys", Keys.as_view(), "api-v1-keys"),
+    *both("api/v1/keys/<int:key_id>", Key.as_view(), "api-v1-key"),
+    *both("api/v1/keys/<int:key_id>/regenerate", RegenerateKey.as_view(), "api-v1-regenerate-key"),
+    *both("api/v1/keys/<int:key_id>/revoke", RevokeKey.as_view(), "api-v1-revoke-key"),
+    *both("api/v1/keys/<int:key_id>/usage", KeyUsage.as_view(), "api-v1-key-usage"),
     re_path(r"^api/v1(?:/[\s\S]*)?\Z", UnknownAddress.as_view()),
 ]
 pages: list[URLPattern | URLResolver] = [
     path("", landing, name="home"),
+    *both("dashboard", home.dashboard, "dashboard"),
+    *both("dashboard/onboarding", home.onboarding, "onboarding"),
+    *both("dashboard/onboarding/key", home.first_key, "first-key"),
+    *both("dashboard/onboarding/call", home.first_call_arrived, "first-call"),
+    *both("dashboard/onboarding/skip", home.skip_onboarding, "skip-onboarding"),
+    *both("settings/api-keys", keys.keys, "api-keys"),
+    *both("settings/api-keys/meters", keys.key_meters, "api-key-meters"),
+    *both("settings/api-keys/<int:key_id>", keys.key, "api-key"),
+    *both("settings/api-keys/<int:key_id>/minute", keys.key_minute, "api-key-minute"),
+    *both("settings/api-keys/<int:key_id>/regenerate", keys.key_regenerate, "regenerate-api-key"),
+    *both("settings/api-keys/<int:key_id>/revoke", keys.key_revoke, "revoke-api-key"),
     *both("api/schema", SpectacularAPIView.as_view(), "schema"),
     *both("palette", palette, "palette"),
     *both("style", style_page, "style"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from django.db.models import Case, Exists, OuterRef, QuerySet, When
 from django.db.models.functions import Now
 
-from apps.catalog.models import Price
+from apps.catalog.models import Backend, Model, Price
 from apps.catalog.pricing import Rates
+
+BUILT_IN_MODEL = "akashml/docs-assistant"
 
 
 def prices_in_force() -> QuerySet[Price]:
@@ -19,3 +21,13 @@ def rates_of(price: Price) -> Rates:
     """A price as it is calculated with: cached input costs what input costs where it has no price of its own."""
     cached = price.input_pico if price.cached_input_pico is None else price.cached_input_pico
     return Rates(price.pk, price.input_pico, cached, price.output_pico, price.request_pico)
+
+
+def model_to_try() -> str | None:
+    """The public id of a model that a first call will reach: the built-in one where it runs, else the first with a backend that is not
+    known to be down. None when there is none."""
+    backend = Backend.objects.filter(model=OuterRef("pk"), is_active=True).exclude(probe_ok=False)
+    price = Price.objects.filter(model=OuterRef("pk"), effective_from__lte=Now())
+    reachable = Model.objects.filter(Exists(backend), Exists(price), is_active=True)
+    names = reachable.order_by(Case(When(public_id=BUILT_IN_MODEL, then=0), default=1), "public_id").values_list("public_id", flat=True)
+    return names.first()

@@ -75,6 +75,16 @@ def tokens(number: int) -> str:
     raise AssertionError("every number from ten thousand on has a unit")
 
 
+def seconds(milliseconds: int) -> str:
+    """`0.31 s`; from ten seconds on one decimal, from a minute on whole minutes too (`2 min 4 s`)."""
+    if milliseconds < 10_000:
+        return f"{milliseconds // 10 / 100:.2f}{THIN}s"
+    if milliseconds < 60_000:
+        return f"{milliseconds // 100 / 10:.1f}{THIN}s"
+    minutes, rest = divmod(milliseconds // 1000, 60)
+    return f"{minutes}{THIN}min {rest}{THIN}s"
+
+
 def relative(moment: datetime, now: datetime) -> str:
     """`4 s ago` (rounded down), `in 6 days` (rounded); beyond a month the date. Both times are aware."""
     seconds = int((now - moment) / timedelta(seconds=1))

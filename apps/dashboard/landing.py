@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from apps.catalog.models import Price
 from apps.catalog.pricing import Usage
-from apps.catalog.queries import prices_in_force, rates_of
+from apps.catalog.queries import BUILT_IN_MODEL, prices_in_force, rates_of
 from apps.core.code_samples import Sample
 from apps.core.money import nano_from_usd
 from apps.dashboard.measured import measured
@@ -25,7 +25,6 @@ from apps.dashboard.snippets import PROMPT, first_call
 log = logging.getLogger(__name__)
 
 FRESH_S = 10  # how old the price list of a process may be
-OUR_MODEL = "akashml/docs-assistant"
 OUR_PROMPT = "How do I create an API key?"
 SELF_HOST = [Sample("shell", "Terminal", "cd akashml\nmake run\n\n# ready: http://127.0.0.1:8000")]
 EXAMPLE = Usage(prompt_tokens=18_240, completion_tokens=1_286, cached_tokens=14_336)
@@ -56,7 +55,7 @@ def price_list() -> list[Price]:
 
 def _place(price: Price) -> tuple[bool, str]:
     """By name, whatever its case; our own little one comes last."""
-    return price.model.public_id == OUR_MODEL, price.model.public_id.lower()
+    return price.model.public_id == BUILT_IN_MODEL, price.model.public_id.lower()
 
 
 @require_safe
@@ -64,10 +63,10 @@ def landing(request: HttpRequest) -> HttpResponse:
     """The same for everyone, but for the way in: who has a session sees the way to the dashboard. No session is read for it."""
     prices = price_list()
     example = prices[0] if prices else None
-    model = example.model.public_id if example else OUR_MODEL
+    model = example.model.public_id if example else BUILT_IN_MODEL
     context = {
         "prices": prices,
-        "samples": first_call(settings.API_BASE_URL, model, prompt=OUR_PROMPT if model == OUR_MODEL else PROMPT),
+        "samples": first_call(settings.API_BASE_URL, model, prompt=OUR_PROMPT if model == BUILT_IN_MODEL else PROMPT),
         "example": example,
         "receipt": receipt(EXAMPLE, rates_of(example)) if example else None,
         "usage": EXAMPLE,

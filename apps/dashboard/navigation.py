@@ -26,7 +26,10 @@ class Entry:
 
 # The sidebar, in groups that a line parts.
 SIDEBAR: Sequence[Sequence[Entry]] = (
-    (),
+    (
+        Entry("Dashboard", "dashboard", "home", "overview start balance"),
+        Entry("API keys", "api-keys", "key", "token secret limits rate management"),
+    ),
     (Entry("Settings", "settings", "gear", "profile security password passkey sessions export delete", also=("/accounts",)),),
 )
 

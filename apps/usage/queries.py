@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from django.db import connection
 
@@ -28,6 +28,12 @@ UNUSED = KeyUsage()
 
 
 @dataclass(frozen=True, slots=True)
+class DayUsage:
+    requests: int = 0
+    charged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class KeyInUse:
     """A key with what it uses now and has used so far."""
 
@@ -43,6 +49,13 @@ def usage_of_keys(key_ids: Iterable[int]) -> dict[int, KeyUsage]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM usage_of_keys(%s::bigint[])", [list(key_ids)])
         return {key_id: KeyUsage(*sums) for key_id, *sums in cursor.fetchall()}
+
+
+def days_of_key(key_id: int, since: date) -> dict[date, DayUsage]:
+    """By day in UTC; days on which it was not used are left out."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM usage_days_of_key(%s, %s)", [key_id, since])
+        return {day: DayUsage(*sums) for day, *sums in cursor.fetchall()}
 
 
 def in_use(keys: Sequence[ApiKey]) -> list[KeyInUse]:
@@ -71,7 +84,6 @@ def trouble_of_key(key_id: int, limit: int) -> list[Inference]:
     return list(Inference.objects.filter(api_key_id=key_id).exclude(status=Status.COMPLETED).order_by("-pk")[:limit])
 
 
-def first_success(account_id: int) -> Inference | None:
-    """A completed request that came with a key, for an account that has few requests yet."""
-    found = Inference.objects.filter(account_id=account_id, status=Status.COMPLETED, api_key_id__isnull=False)
-    return found.order_by("-pk").first()
+def last_inferences_with_key(account_id: int, limit: int) -> list[Inference]:
+    """The account's newest requests that came with an API key, newest first; for an account that has few others."""
+    return list(Inference.objects.filter(account_id=account_id, api_key_id__isnull=False).order_by("-pk")[:limit])

@@ -2,7 +2,7 @@
 // backdrop close it too, unless it is data-persistent. One that the server sent open (data-open) becomes modal at once.
 function open(dialog) {
   if (dialog.matches(":modal")) return;
-  dialog.close();
+  dialog.removeAttribute("open");  // sent open for who has no script; closing it would be an event
   dialog.showModal();
 }
 

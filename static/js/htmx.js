@@ -9,6 +9,10 @@ document.addEventListener("htmx:configRequest", ({ detail }) => {
   const token = document.querySelector('meta[name="csrf-token"]');
   if (token) detail.headers["X-CSRFToken"] = token.content;
 });
+// What asks again and again rests while nobody looks.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (document.hidden && "poll" in event.detail.elt.dataset) event.preventDefault();
+});
 document.addEventListener("htmx:responseError", ({ detail }) => {
   const { status } = detail.xhr;
   if (status === 401 || status === 403) toast("error", "You are not logged in any more, or may not do this. Reload the page.");

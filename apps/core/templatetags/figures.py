@@ -18,6 +18,7 @@ register = template.Library()
 register.filter("change", figures.change)
 register.filter("count", figures.count)
 register.filter("price", figures.price)
+register.filter("seconds", figures.seconds)
 
 
 @register.filter

@@ -37,6 +37,24 @@ BEGIN
   RETURN until < closed;
 END $$;
 
+-- The days on which a key was used, from `since` on, to the last request that has ended. STABLE, as below.
+CREATE OR REPLACE FUNCTION usage_days_of_key(key bigint, since date)
+RETURNS TABLE (day date, requests bigint, charged bigint)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  mark timestamptz;
+BEGIN
+  SELECT f.settled_until INTO STRICT mark FROM usage_keyfold f;
+  RETURN QUERY EXECUTE $read$
+    SELECT u.day, sum(u.requests)::bigint, sum(u.charged)::bigint
+    FROM (
+      SELECT d.day, d.requests, d.charged FROM usage_keyday d WHERE d.api_key_id = $1 AND d.day >= $3
+      UNION ALL
+      SELECT (i.settled_at AT TIME ZONE 'UTC')::date, 1, i.charged FROM usage_inference i WHERE i.settled_at >= $2 AND i.api_key_id = $1
+    ) u GROUP BY u.day
+  $read$ USING key, mark, since;
+END $$;
+
 -- What keys used so far and in the current month (UTC), to the last request that has ended; nano-USD. Keys that were never used are
 -- left out. STABLE: mark, folded days and the rest of the log are read as of one moment.
 CREATE OR REPLACE FUNCTION usage_of_keys(keys bigint[])
