@@ -1,8 +1,9 @@
 // Bundles static/js and static/css into static/build; akashml/runner/frontend.py calls it whenever a source has changed.
 //
 //   theme.js         runs before the first paint
-//   app.js           every page: htmx, Alpine and our own small parts
-//   pages/NAME.js    what one page needs on top; loaded after app.js
+//   app.js           every page
+//   shell.js         every page of the app shell, on top
+//   pages/NAME.js    what one page needs on top of these
 //   app.css, admin.css
 //
 // What an entry imports lazily becomes a chunk whose name carries its hash. Next to each file lie its compressed forms.
@@ -21,7 +22,7 @@ await mkdir(fresh, { recursive: true });
 await build({ ...shared, entryPoints: ["static/js/theme.js"], outdir: fresh, format: "iife" });
 await build({
   ...shared,
-  entryPoints: ["static/js/app.js", ...(await modules("static/js/pages"))],
+  entryPoints: ["static/js/app.js", "static/js/shell.js", ...(await modules("static/js/pages"))],
   outdir: fresh,
   outbase: "static/js",
   format: "esm",

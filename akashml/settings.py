@@ -179,6 +179,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "apps.core.middleware.ApiMiddleware",
+    "apps.core.compression.CompressedPages",
     "apps.core.page_headers.PageHeaders",
     "apps.dashboard.middleware.ProblemPages",
     "django.middleware.security.SecurityMiddleware",

@@ -1,15 +1,8 @@
-// Every page. A page's own module (static/js/pages/) runs after this one and before Alpine starts.
-import Alpine from "@alpinejs/csp";
-
+// Every page. What the app shell has on top is in shell.js, what one page alone needs in pages/.
 import "./copy.js";
 import "./dialogs.js";
 import "./forms.js";
-import "./htmx.js";
 import "./menus.js";
-import "./palette.js";
 import "./samples.js";
 import "./times.js";
 import "./toasts.js";
-
-window.Alpine = Alpine;
-document.addEventListener("DOMContentLoaded", () => Alpine.start());

@@ -45,6 +45,14 @@ def test_the_open_drawer_on_a_phone(open_page: Callable[..., Page], staff: User)
     assert_sound(page, widths=())
 
 
+def test_alpine_works_under_the_policy(staff_page: Page) -> None:
+    staff_page.goto(STYLE)
+    icons = staff_page.get_by_role("list", name="Icons").get_by_role("listitem")
+    assert icons.count() > 20
+    staff_page.get_by_label("Find an icon").fill("palette")
+    expect(icons).to_have_count(1)
+
+
 def test_it_reads_without_script(open_page: Callable[..., Page], staff: User) -> None:
     page = open_page(user=staff, java_script_enabled=False)
     page.goto(STYLE)

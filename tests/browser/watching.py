@@ -51,5 +51,5 @@ class Watch:
 
 
 def page_settled(page: Page) -> None:
-    """Waits until the page's modules have run: Alpine starts last."""
-    page.wait_for_function("() => document.readyState === 'complete' && window.Alpine !== undefined")
+    """Waits until the page's modules have run."""
+    page.wait_for_load_state()

@@ -45,7 +45,7 @@ def test_it_builds_once_and_then_does_nothing(checkout: Path) -> None:
     assert first.returncode == 0, first.stderr
     assert "building" in first.stderr
     files = built(checkout)
-    assert {"app.js", "app.js.br", "app.js.gz", "app.css", "admin.css", "theme.js"} <= set(files)
+    assert {"app.js", "shell.js", "app.js.br", "app.js.gz", "app.css", "admin.css", "theme.js"} <= set(files)
     assert files["app.css"] == (ROOT / "static" / "build" / "app.css").read_bytes()
     started = time.monotonic()
     second = build(checkout)

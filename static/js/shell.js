@@ -1,0 +1,3 @@
+// Every page of the app shell, after app.js.
+import "./htmx.js";
+import "./palette.js";
