@@ -116,7 +116,7 @@ def busy_ns(core: int) -> int:
 
 
 def allow_many_connections() -> None:
-    """A thousand streams are two thousand connections of a gateway: as many as this machine lets us have."""
+    """A thousand streams are a thousand connections of ours and of the backend, two thousand of nginx: as many as we may have."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
