@@ -27,20 +27,29 @@ DECLARE
   is_fenced boolean;
   r record;
   account bigint;                 -- whose items the loop is in
-  free bigint;                    -- its free credit, before this batch
+  account_status smallint;
+  pool_ids bigint[];              -- its free credit, before this batch: pool by pool in burn order,
+  pool_ends bigint[];             -- and where each ends on the account's credit line
+  pool int;                       -- the pool that burns next, by its place in these
+  free bigint;
   burned bigint;                  -- what this batch took of it so far
   key bigint;                     -- whose limiter `l` is
+  k api_keys_apikey;
   l api_keys_limiter;
-  changed_limiters api_keys_limiter[] := '{}';
+  newly int := 0;                 -- what this batch has admitted with the key and `l` does not say yet: changing its arrays is dear
+  newly_reserved bigint := 0;
   limiter_changed boolean := false;
+  changed_limiters api_keys_limiter[] := '{}';
   reserve bigint;
   need bigint;
-  -- admitted items: number, and the stretch [from, to) of the account's credit line that each takes
-  admitted int[] := '{}';
-  admitted_from bigint[] := '{}';
-  admitted_to bigint[] := '{}';
-  admitted_second bigint[] := '{}';
-  admitted_reserve bigint[] := '{}';
+  taken bigint;
+  -- by number of item: the limiter's second and the tokens that were reserved in it
+  seconds bigint[] := array_fill(0::bigint, ARRAY[cardinality(ids)]);
+  reserves bigint[] := array_fill(0::bigint, ARRAY[cardinality(ids)]);
+  -- a part for each pool that an admitted item takes from, one over nothing for an item that costs nothing
+  part_item int[] := '{}';
+  part_pool bigint[] := '{}';
+  part_amount bigint[] := '{}';
 BEGIN
   IF skip_locked THEN
     SELECT coalesce(array_agg(s.id), '{}') INTO locked
@@ -53,29 +62,29 @@ BEGIN
   SELECT p.fenced INTO is_fenced FROM gateway_process p WHERE p.id = process;
 
   FOR r IN
-    SELECT i.ord::int AS ord, i.id, i.account_id, i.key_id, i.base_pico, i.output_pico, i.output_wanted, i.output_least, i.tpm_tokens,
-      a.status AS account_status, k.id AS known_key, k.account_id AS key_account, k.scope AS key_scope, k.revoked_at, k.expires_at, k.rpm, k.tpm, k.max_concurrent,
-      limiter.row AS limiter, h.amount AS held_already, credit.free
+    SELECT i.ord::int AS ord, i.id, i.account_id, i.key_id, i.base_pico, i.output_pico, i.output_wanted, i.output_least, i.tpm_tokens, h.amount AS held_already
     FROM unnest(ids, accounts, keys, base_pico, output_pico, output_wanted, output_least, tpm_tokens)
       WITH ORDINALITY i (id, account_id, key_id, base_pico, output_pico, output_wanted, output_least, tpm_tokens, ord)
     -- LATERAL … OFFSET 0: always an index probe per item, whatever statistics an empty table left behind
-    LEFT JOIN LATERAL (SELECT x.* FROM accounts_account x WHERE x.id = i.account_id OFFSET 0) a ON true
-    LEFT JOIN LATERAL (SELECT x.* FROM api_keys_apikey x WHERE x.id = i.key_id OFFSET 0) k ON true
-    LEFT JOIN LATERAL (SELECT x AS row FROM api_keys_limiter x WHERE x.key_id = i.key_id OFFSET 0) limiter ON true
     LEFT JOIN LATERAL (SELECT x.amount FROM gateway_hold x WHERE x.id = i.id OFFSET 0) h ON true
-    LEFT JOIN LATERAL (SELECT max(x.burn_to) AS free FROM billing_free_credit(ARRAY[i.account_id], at) x) credit ON true
     ORDER BY i.account_id, i.key_id NULLS FIRST, i.ord
   LOOP
     item := r.ord; code := 0; output_granted := 0; available := 0; retry_after := 0; resets_at := 0;
     rpm := NULL; rpm_left := NULL; tpm := NULL; tpm_left := NULL; max_concurrent := NULL;
 
     IF account IS DISTINCT FROM r.account_id THEN
-      account := r.account_id; free := coalesce(r.free, 0); burned := 0;
+      account := r.account_id; burned := 0; pool := 1;
+      account_status := (SELECT x.status FROM accounts_account x WHERE x.id = account);
+      SELECT coalesce(array_agg(x.pool_id ORDER BY x.burn_to), '{}'), coalesce(array_agg(x.burn_to ORDER BY x.burn_to), '{}'), coalesce(max(x.burn_to), 0)
+        INTO pool_ids, pool_ends, free FROM billing_free_credit(ARRAY[account], at) x;
     END IF;
     IF key IS DISTINCT FROM r.key_id THEN
-      IF limiter_changed THEN changed_limiters := changed_limiters || l; END IF;
-      key := r.key_id; l := r.limiter; limiter_changed := false;
-      IF r.known_key IS NOT NULL THEN
+      IF limiter_changed THEN changed_limiters := changed_limiters || limiter_admit(l, newly, newly_reserved); END IF;
+      key := r.key_id; newly := 0; newly_reserved := 0; limiter_changed := false;
+      k := NULL; l := NULL;
+      SELECT x.* INTO k FROM api_keys_apikey x WHERE x.id = key;
+      IF k.id IS NOT NULL THEN
+        SELECT x.* INTO l FROM api_keys_limiter x WHERE x.key_id = key;
         IF l.key_id IS NULL THEN  -- first use, or the table was lost in a crash
           l := ROW (key, now_second, array_fill(0, ARRAY[61]), array_fill(0::bigint, ARRAY[61]), 0, 0,
             (SELECT count(*) FROM gateway_hold x WHERE x.key_id = key))::api_keys_limiter;
@@ -86,26 +95,30 @@ BEGIN
 
     available := free - burned;
     IF is_fenced IS NOT FALSE THEN code := 9;
-    ELSIF r.account_status IS NULL THEN code := 1;  -- before the next line: nobody can lock a row that is not there
+    ELSIF account_status IS NULL THEN code := 1;  -- before the next line: nobody can lock a row that is not there
     ELSIF skip_locked AND NOT r.account_id = ANY (locked) THEN code := 8;
     ELSIF r.held_already IS NOT NULL THEN code := 0;  -- asked again after a connection broke: it was admitted then, and is open
-    ELSIF r.key_id IS NOT NULL AND (r.known_key IS NULL OR r.key_account <> r.account_id OR r.revoked_at IS NOT NULL) THEN code := 1;
-    ELSIF r.key_scope <> 1 THEN code := 10;
-    ELSIF r.expires_at <= at THEN code := 2;
-    ELSIF r.account_status <> 1 THEN code := 3;
+    ELSIF key IS NOT NULL AND (k.id IS NULL OR k.account_id <> r.account_id OR k.revoked_at IS NOT NULL) THEN code := 1;
+    ELSIF k.scope <> 1 THEN code := 10;
+    ELSIF k.expires_at <= at THEN code := 2;
+    ELSIF account_status <> 1 THEN code := 3;
     END IF;
     IF code <> 0 THEN RETURN NEXT; CONTINUE; END IF;
 
-    rpm := r.rpm; tpm := r.tpm; max_concurrent := r.max_concurrent;
-    reserve := least(r.tpm_tokens, r.tpm);  -- capped at the limit itself: one request can always run
+    rpm := k.rpm; tpm := k.tpm; max_concurrent := k.max_concurrent;
+    reserve := least(r.tpm_tokens, k.tpm);  -- capped at the limit itself: one request can always run
     IF r.held_already IS NOT NULL THEN
       output_granted := CASE WHEN r.output_pico = 0 THEN r.output_wanted
         ELSE least(r.output_wanted, (r.held_already * 1000 - r.base_pico) / r.output_pico) END;
-    ELSIF r.rpm IS NOT NULL AND l.requests_in_window >= r.rpm THEN
-      code := 4; retry_after := l.second - now_second + limiter_seconds_until_free(l.requests, l.second, l.requests_in_window - r.rpm + 1);
-    ELSIF r.tpm IS NOT NULL AND l.tokens_in_window + reserve > r.tpm THEN
-      code := 5; retry_after := l.second - now_second + limiter_seconds_until_free(l.tokens, l.second, l.tokens_in_window + reserve - r.tpm);
-    ELSIF l.open >= r.max_concurrent THEN
+    ELSIF k.rpm IS NOT NULL AND l.requests_in_window + newly >= k.rpm THEN
+      code := 4;
+      l := limiter_admit(l, newly, newly_reserved); newly := 0; newly_reserved := 0;
+      retry_after := l.second - now_second + limiter_seconds_until_free(l.requests, l.second, l.requests_in_window - k.rpm + 1);
+    ELSIF k.tpm IS NOT NULL AND l.tokens_in_window + newly_reserved + reserve > k.tpm THEN
+      code := 5;
+      l := limiter_admit(l, newly, newly_reserved); newly := 0; newly_reserved := 0;
+      retry_after := l.second - now_second + limiter_seconds_until_free(l.tokens, l.second, l.tokens_in_window + reserve - k.tpm);
+    ELSIF l.open + newly >= k.max_concurrent THEN
       code := 6; retry_after := 1;
     ELSE
       -- 9 × 10^15 nano-USD (nine million dollars) of credit is enough for any one request and keeps the product in a bigint
@@ -117,46 +130,45 @@ BEGIN
         code := 7; output_granted := greatest(output_granted, 0);
       ELSE
         need := (r.base_pico + r.output_pico * output_granted + 999) / 1000;
-        admitted := admitted || r.ord;
-        admitted_from := admitted_from || burned;
-        burned := burned + need;
-        admitted_to := admitted_to || burned;
-        admitted_second := admitted_second || coalesce(l.second, 0);
-        admitted_reserve := admitted_reserve || coalesce(reserve, 0);
+        seconds[r.ord] := coalesce(l.second, 0);
+        reserves[r.ord] := coalesce(reserve, 0);
+        IF need = 0 THEN
+          part_item := part_item || r.ord; part_pool := part_pool || NULL::bigint; part_amount := part_amount || 0::bigint;
+        END IF;
+        WHILE need > 0 LOOP
+          taken := least(pool_ends[pool] - burned, need);
+          part_item := part_item || r.ord; part_pool := part_pool || pool_ids[pool]; part_amount := part_amount || taken;
+          burned := burned + taken;
+          need := need - taken;
+          IF burned = pool_ends[pool] THEN pool := pool + 1; END IF;
+        END LOOP;
         IF key IS NOT NULL THEN
-          l := limiter_admit(l, reserve);
-          limiter_changed := true;
+          newly := newly + 1; newly_reserved := newly_reserved + coalesce(reserve, 0); limiter_changed := true;
         END IF;
       END IF;
     END IF;
-    IF r.rpm IS NOT NULL THEN rpm_left := greatest(0, r.rpm - l.requests_in_window); END IF;
-    IF r.tpm IS NOT NULL THEN tpm_left := greatest(0, r.tpm - l.tokens_in_window); END IF;
+    IF k.rpm IS NOT NULL THEN rpm_left := greatest(0, k.rpm - l.requests_in_window - newly); END IF;
+    IF k.tpm IS NOT NULL THEN tpm_left := greatest(0, k.tpm - l.tokens_in_window - newly_reserved); END IF;
     resets_at := now_second + CASE WHEN code = 0 THEN 61 ELSE retry_after END;
     RETURN NEXT;
   END LOOP;
-  IF limiter_changed THEN changed_limiters := changed_limiters || l; END IF;
-  IF cardinality(admitted) = 0 THEN RETURN; END IF;
+  IF limiter_changed THEN changed_limiters := changed_limiters || limiter_admit(l, newly, newly_reserved); END IF;
+  IF cardinality(part_item) = 0 THEN RETURN; END IF;
 
   INSERT INTO api_keys_limiter SELECT (unnest(changed_limiters)).*
   ON CONFLICT (key_id) DO UPDATE SET second = excluded.second, requests = excluded.requests, tokens = excluded.tokens,
     requests_in_window = excluded.requests_in_window, tokens_in_window = excluded.tokens_in_window, open = excluded.open;
 
-  WITH item AS MATERIALIZED (
-    SELECT * FROM unnest(admitted, admitted_from, admitted_to, admitted_second, admitted_reserve) a (ord, taken_from, taken_to, second, reserve)
-  ), free_credit AS MATERIALIZED (
-    SELECT * FROM billing_free_credit(accounts, at)
-  ), part AS MATERIALIZED (
-    SELECT i.ord, f.pool_id, f.burn_from, least(f.burn_to, i.taken_to) - greatest(f.burn_from, i.taken_from) AS amount
-    FROM item i
-    JOIN free_credit f ON f.account_id = accounts[i.ord] AND f.burn_from < i.taken_to AND f.burn_to > i.taken_from AND i.taken_to > i.taken_from
-  ), allocation AS (
-    SELECT p.ord, array_agg(p.pool_id ORDER BY p.burn_from) AS pools, array_agg(p.amount ORDER BY p.burn_from) AS amounts FROM part p GROUP BY p.ord
-  ), taken AS (
+  WITH part AS MATERIALIZED (
+    SELECT * FROM unnest(part_item, part_pool, part_amount) WITH ORDINALITY p (ord, pool_id, amount, place)
+  ), pools AS (
     UPDATE billing_creditpool p SET held = p.held + t.amount
     FROM (SELECT x.pool_id, sum(x.amount)::bigint AS amount FROM part x GROUP BY x.pool_id) t WHERE p.id = t.pool_id
   )
   INSERT INTO gateway_hold (id, account_id, key_id, process_id, amount, pools, pool_amounts, tpm_second, tpm_tokens, model_id, price_id, dialect, streamed, admitted_at)
-  SELECT ids[i.ord], accounts[i.ord], keys[i.ord], process, i.taken_to - i.taken_from, coalesce(a.pools, '{}'), coalesce(a.amounts, '{}'), i.second, i.reserve,
-    models[i.ord], prices[i.ord], dialects[i.ord], streamed[i.ord], at
-  FROM item i LEFT JOIN allocation a ON a.ord = i.ord;
+  SELECT ids[i.ord], accounts[i.ord], keys[i.ord], process, sum(i.amount),
+    coalesce(array_agg(i.pool_id ORDER BY i.place) FILTER (WHERE i.pool_id IS NOT NULL), '{}'),
+    coalesce(array_agg(i.amount ORDER BY i.place) FILTER (WHERE i.pool_id IS NOT NULL), '{}'),
+    seconds[i.ord], reserves[i.ord], models[i.ord], prices[i.ord], dialects[i.ord], streamed[i.ord], at
+  FROM part i GROUP BY i.ord;
 END $$;

@@ -20,6 +20,7 @@ LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
   at timestamptz;
+  now_second bigint;
   locked bigint[];
   r record;
   codes smallint[] := array_fill(0::smallint, ARRAY[cardinality(ids)]);
@@ -35,6 +36,7 @@ BEGIN
     PERFORM 1 FROM accounts_account a WHERE a.id = ANY (accounts) ORDER BY a.id FOR NO KEY UPDATE;
   END IF;
   at := clock_timestamp();
+  now_second := floor(extract(epoch FROM at));
 
   -- The rare ones first: a repetition, no hold, or a hold smaller than the cost.
   FOR r IN
@@ -57,63 +59,85 @@ BEGIN
     END IF;
   END LOOP;
 
+  -- Every item that is left has a hold now. What a statement finds out about an item stays in the item's own row from here to the
+  -- log: the planner guesses that a batch is two rows, and would join two lists of a hundred by comparing all with all.
   FOR r IN
-    WITH item AS MATERIALIZED (
-      SELECT i.*, codes[i.ord] AS code FROM unnest(
-        ids, accounts, keys, logged, costs, tpm_tokens, models, prices, backends, dialects, streamed, statuses, http_statuses, finish_reasons,
+    WITH sent AS (
+      SELECT * FROM unnest(
+        ids, keys, logged, costs, tpm_tokens, models, prices, backends, dialects, streamed, statuses, http_statuses, finish_reasons,
         error_codes, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, estimated, queue_ms, first_token_ms, total_ms)
       WITH ORDINALITY i (
-        id, account_id, key_id, logged, cost, tpm_tokens, model_id, price_id, backend_id, dialect, streamed, status, http_status, finish_reason,
+        id, api_key_id, logged, cost, tpm_tokens, model_id, price_id, backend_id, dialect, streamed, status, http_status, finish_reason,
         error_code, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, estimated, queue_ms, first_token_ms, total_ms, ord)
       WHERE codes[i.ord] IN (0, 2)
     ), ended AS (
-      DELETE FROM gateway_hold h WHERE h.id = ANY (ids) AND h.id IN (SELECT x.id FROM item x)
-      RETURNING h.id, h.account_id, h.key_id, h.pools, h.pool_amounts, h.tpm_second, h.tpm_tokens, h.admitted_at
-    ), part AS MATERIALIZED (  -- what each hold takes of each of its pools: in the order in which it was held
-      SELECT e.id, i.ord, e.account_id, p.pool_id, p.amount AS held, p.place,
-        CASE WHEN i.logged THEN greatest(0, least(p.amount, i.cost - (sum(p.amount) OVER (PARTITION BY e.id ORDER BY p.place) - p.amount)))::bigint ELSE 0 END AS paid
-      FROM ended e JOIN item i ON i.id = e.id
-      CROSS JOIN LATERAL unnest(e.pools, e.pool_amounts) WITH ORDINALITY p (pool_id, amount, place)
+      DELETE FROM gateway_hold h USING sent i WHERE h.id = i.id
+      RETURNING i.*, h.account_id, h.key_id AS limited_key_id, h.pools, h.pool_amounts, h.tpm_second, h.tpm_tokens AS tpm_reserved, h.admitted_at,
+        CASE WHEN i.logged THEN least(h.amount, i.cost) ELSE 0 END AS charged
+    ), item AS MATERIALIZED (  -- what each takes of each of its pools: in the order in which it was held
+      SELECT e.*,
+        CASE
+          WHEN e.charged = 0 THEN '{}'
+          WHEN cardinality(e.pools) = 1 THEN ARRAY[e.charged]
+          ELSE (SELECT array_agg(least(p.amount, e.charged - p.before) ORDER BY p.place)
+                FROM (SELECT u.amount, u.place, (sum(u.amount) OVER (ORDER BY u.place))::bigint - u.amount AS before
+                      FROM unnest(e.pool_amounts) WITH ORDINALITY u (amount, place)) p
+                WHERE p.amount > 0 AND p.before < e.charged)
+        END AS paid_amounts,
+        CASE
+          WHEN e.charged = 0 THEN '{}'
+          WHEN cardinality(e.pools) = 1 THEN e.pools
+          ELSE (SELECT array_agg(p.pool_id ORDER BY p.place)
+                FROM (SELECT u.pool_id, u.amount, u.place, (sum(u.amount) OVER (ORDER BY u.place))::bigint - u.amount AS before
+                      FROM unnest(e.pools, e.pool_amounts) WITH ORDINALITY u (pool_id, amount, place)) p
+                WHERE p.amount > 0 AND p.before < e.charged)
+        END AS paid_pools
+      FROM ended e
+    ), change AS MATERIALIZED (
+      SELECT x.account_id, x.pool_id, sum(x.held)::bigint AS held, sum(x.paid)::bigint AS paid
+      FROM (SELECT e.account_id, unnest(e.pools) AS pool_id, unnest(e.pool_amounts) AS held, 0::bigint AS paid FROM item e
+            UNION ALL SELECT e.account_id, unnest(e.paid_pools), 0, unnest(e.paid_amounts) FROM item e) x
+      GROUP BY x.account_id, x.pool_id
     ), pools AS (
       UPDATE billing_creditpool p SET held = p.held - c.held, remaining = p.remaining - c.paid
-      FROM (SELECT x.pool_id, sum(x.held)::bigint AS held, sum(x.paid)::bigint AS paid FROM part x GROUP BY x.pool_id) c
-      WHERE p.id = c.pool_id
-    ), limiters AS (
-      UPDATE api_keys_limiter l SET second = c.second, requests = c.requests, tokens = c.tokens,
-        requests_in_window = c.requests_in_window, tokens_in_window = c.tokens_in_window, open = c.open
-      FROM (SELECT e.key_id, array_agg(e.tpm_second) AS seconds, array_agg(CASE WHEN i.logged THEN i.tpm_tokens ELSE 0 END - e.tpm_tokens) AS corrections
-            FROM ended e JOIN item i ON i.id = e.id WHERE e.key_id IS NOT NULL GROUP BY e.key_id) k
-      JOIN api_keys_limiter o ON o.key_id = k.key_id
-      CROSS JOIN LATERAL limiter_end(limiter_slide(o, floor(extract(epoch FROM clock_timestamp()))::bigint), k.seconds, k.corrections) c
-      WHERE l.key_id = k.key_id
-    ), paid AS (
-      SELECT p.ord, p.account_id, sum(p.paid)::bigint AS amount, array_agg(p.pool_id ORDER BY p.place) FILTER (WHERE p.paid > 0) AS pools,
-        array_agg(p.paid ORDER BY p.place) FILTER (WHERE p.paid > 0) AS amounts, min(p.id::text) AS id
-      FROM part p GROUP BY p.ord, p.account_id
+      FROM change c WHERE p.id = c.pool_id
+    ), limiters AS (  -- by ON CONFLICT, so that it is an index probe for each key whatever statistics there are
+      INSERT INTO api_keys_limiter
+      SELECT e.* FROM (
+        SELECT s.key_id, array_agg(s.second) AS seconds, array_agg(s.correction) AS corrections, sum(s.ended)::int AS ended
+        FROM (SELECT i.limited_key_id AS key_id, i.tpm_second AS second, count(*) AS ended,
+                -- beyond the window what was reserved in vain is void: it must not make up for what another used beyond its reserve
+                sum(CASE WHEN i.tpm_second < now_second - 60 THEN greatest(c.tokens, 0) ELSE c.tokens END)::bigint AS correction
+              FROM item i CROSS JOIN LATERAL (SELECT CASE WHEN i.logged THEN i.tpm_tokens ELSE 0 END - i.tpm_reserved AS tokens) c
+              WHERE i.limited_key_id IS NOT NULL GROUP BY i.limited_key_id, i.tpm_second) s
+        GROUP BY s.key_id) k
+      CROSS JOIN LATERAL (SELECT x AS row FROM api_keys_limiter x WHERE x.key_id = k.key_id OFFSET 0) l
+      CROSS JOIN LATERAL limiter_end(limiter_slide(l.row, now_second), k.seconds, k.corrections, k.ended) e
+      ON CONFLICT (key_id) DO UPDATE SET second = excluded.second, requests = excluded.requests, tokens = excluded.tokens,
+        requests_in_window = excluded.requests_in_window, tokens_in_window = excluded.tokens_in_window, open = excluded.open
     ), booked AS (  -- one usage transaction per account and batch, named after its first inference
       INSERT INTO billing_ledgertransaction (account_id, kind, reference, created_at)
-      SELECT p.account_id, 1, min(p.id), at FROM paid p WHERE p.amount > 0 GROUP BY p.account_id
+      SELECT i.account_id, 1, min(i.id::text), at FROM item i WHERE i.charged > 0 GROUP BY i.account_id
       RETURNING id, account_id
     ), posted AS (
       INSERT INTO billing_posting (transaction_id, account_id, book, pool_id, amount)
-      SELECT b.id, b.account_id, 1, p.pool_id, -sum(p.paid) FROM booked b JOIN part p ON p.account_id = b.account_id WHERE p.paid > 0 GROUP BY b.id, b.account_id, p.pool_id
+      SELECT b.id, b.account_id, 1, c.pool_id, -c.paid FROM booked b JOIN change c ON c.account_id = b.account_id WHERE c.paid > 0
       UNION ALL
-      SELECT b.id, b.account_id, 2, NULL, sum(p.paid) FROM booked b JOIN part p ON p.account_id = b.account_id WHERE p.paid > 0 GROUP BY b.id, b.account_id
+      SELECT b.id, b.account_id, 2, NULL, sum(c.paid) FROM booked b JOIN change c ON c.account_id = b.account_id WHERE c.paid > 0 GROUP BY b.id, b.account_id
     ), written_off AS (
       INSERT INTO billing_writeoff (inference_id, account_id, amount, created_at)
-      SELECT i.id, i.account_id, i.cost - coalesce(p.amount, 0), at FROM item i LEFT JOIN paid p ON p.ord = i.ord
-      WHERE i.logged AND i.cost > coalesce(p.amount, 0)
+      SELECT i.id, i.account_id, i.cost - i.charged, at FROM item i WHERE i.logged AND i.cost > i.charged
     ), log AS (
       INSERT INTO usage_inference (id, account_id, api_key_id, model_id, price_id, backend_id, transaction_id, dialect, streamed, status, http_status,
         finish_reason, error_code, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, estimated, cost, charged, paid_pools, paid_amounts,
         admitted_at, settled_at, queue_ms, first_token_ms, total_ms)
-      SELECT i.id, i.account_id, i.key_id, i.model_id, i.price_id, i.backend_id, CASE WHEN p.amount > 0 THEN b.id END, i.dialect, i.streamed, i.status, i.http_status,
-        i.finish_reason, i.error_code, i.prompt_tokens, i.cached_tokens, i.completion_tokens, i.reasoning_tokens, i.estimated, i.cost, coalesce(p.amount, 0),
-        coalesce(p.pools, '{}'), coalesce(p.amounts, '{}'), CASE WHEN i.code = 0 THEN e.admitted_at ELSE at END, at, i.queue_ms, i.first_token_ms, i.total_ms
-      FROM item i LEFT JOIN ended e ON e.id = i.id LEFT JOIN paid p ON p.ord = i.ord LEFT JOIN booked b ON b.account_id = i.account_id
+      SELECT i.id, i.account_id, i.api_key_id, i.model_id, i.price_id, i.backend_id, CASE WHEN i.charged > 0 THEN b.id END, i.dialect, i.streamed, i.status, i.http_status,
+        i.finish_reason, i.error_code, i.prompt_tokens, i.cached_tokens, i.completion_tokens, i.reasoning_tokens, i.estimated, i.cost, i.charged,
+        i.paid_pools, i.paid_amounts, i.admitted_at, at, i.queue_ms, i.first_token_ms, i.total_ms
+      FROM item i LEFT JOIN booked b ON b.account_id = i.account_id
       WHERE i.logged
     )
-    SELECT i.ord, i.logged, coalesce(p.amount, 0) AS amount FROM item i LEFT JOIN paid p ON p.ord = i.ord
+    SELECT i.ord, i.logged, i.charged AS amount FROM item i
   LOOP
     charges[r.ord] := r.amount;
     IF NOT r.logged THEN codes[r.ord] := 3; END IF;

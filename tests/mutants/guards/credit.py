@@ -83,7 +83,7 @@ CREDIT_GUARDS = [
     Mutant(
         "write-off-forgotten", "cost that was not collected is written off, visibly",
         (SPENT + "test_a_cost_above_the_hold_takes_free_credit_and_the_rest_is_written_off", MACHINE),
-        SETTLE, "WHERE i.logged AND i.cost > coalesce(p.amount, 0)", "WHERE false",
+        SETTLE, "WHERE i.logged AND i.cost > i.charged", "WHERE false",
     ),
     Mutant(
         "hold-not-given-back", "settling below the hold frees the difference",
@@ -93,6 +93,6 @@ CREDIT_GUARDS = [
     Mutant(
         "release-charges", "a released request is not charged",
         (SPENT + "test_a_release_charges_nothing_and_leaves_no_trace", MACHINE),
-        SETTLE, "CASE WHEN i.logged THEN greatest(0,", "CASE WHEN true THEN greatest(0,",
+        SETTLE, "CASE WHEN i.logged THEN least(h.amount, i.cost)", "CASE WHEN true THEN least(h.amount, i.cost)",
     ),
 ]  # fmt: skip

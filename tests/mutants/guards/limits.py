@@ -16,7 +16,7 @@ LIMIT_GUARDS = [
     Mutant(
         "no-request-limit", "requests a minute are limited",
         (EXACT + "test_exactly_as_many_are_admitted_as_the_limit_says", CROWD + "test_limits_hold_exactly_across_processes_that_ask_at_the_same_time", MACHINE),
-        ADMIT, "ELSIF r.rpm IS NOT NULL AND l.requests_in_window >= r.rpm THEN", "ELSIF r.rpm IS NOT NULL AND l.requests_in_window > r.rpm THEN",
+        ADMIT, "ELSIF k.rpm IS NOT NULL AND l.requests_in_window + newly >= k.rpm THEN", "ELSIF k.rpm IS NOT NULL AND l.requests_in_window + newly > k.rpm THEN",
     ),
     Mutant(
         "tokens-not-reserved", "the estimate of tokens is reserved at admission",
@@ -42,12 +42,12 @@ LIMIT_GUARDS = [
     Mutant(
         "no-reserve-cap", "a request larger than the token limit can run alone",
         (EXACT + "test_a_request_larger_than_the_token_limit_can_run_alone", MACHINE),
-        ADMIT, "reserve := least(r.tpm_tokens, r.tpm);", "reserve := r.tpm_tokens;",
+        ADMIT, "reserve := least(r.tpm_tokens, k.tpm);", "reserve := r.tpm_tokens;",
     ),
     Mutant(
         "slot-not-freed", "a slot comes back when its request ends",
         (EXACT + "test_a_slot_comes_back_when_its_request_ends", MACHINE),
-        LIMITER, "  l.open := greatest(0, l.open - cardinality(admitted_seconds));\n", "",
+        LIMITER, "  l.open := greatest(0, l.open - ended);\n", "",
     ),
     Mutant(
         "slots-forgotten-in-a-crash", "slots are counted from the holds when the counters are lost",
@@ -58,7 +58,7 @@ LIMIT_GUARDS = [
         "refusal-counts", "a refused request uses up nothing",
         (EXACT + "test_a_request_refused_beside_an_admitted_one_uses_up_nothing",),
         ADMIT, "code := 7; output_granted := greatest(output_granted, 0);",
-        "code := 7; output_granted := greatest(output_granted, 0); IF key IS NOT NULL THEN l := limiter_admit(l, reserve); limiter_changed := true; END IF;",
+        "code := 7; output_granted := greatest(output_granted, 0); IF key IS NOT NULL THEN newly := newly + 1; limiter_changed := true; END IF;",
     ),
     Mutant(
         "window-of-sixty", "no sixty seconds, wherever they start, hold more than the limit",
@@ -79,26 +79,27 @@ LIMIT_GUARDS = [
     Mutant(
         "revoked-key-works", "a revoked key is refused from the next request on",
         (EDITED + "test_a_change_counts_from_the_next_request_on_in_every_process", MACHINE),
-        ADMIT, "r.key_account <> r.account_id OR r.revoked_at IS NOT NULL)", "r.key_account <> r.account_id)",
+        ADMIT, "k.account_id <> r.account_id OR k.revoked_at IS NOT NULL)", "k.account_id <> r.account_id)",
     ),
     Mutant(
         "management-key-calls-models", "a key for the management API cannot call models",
         (EDITED + "test_a_change_counts_from_the_next_request_on_in_every_process",),
-        ADMIT, "    ELSIF r.key_scope <> 1 THEN code := 10;\n", "",
+        ADMIT, "    ELSIF k.scope <> 1 THEN code := 10;
+", "",
     ),
     Mutant(
         "expired-key-works", "an expired key is refused from its moment on",
         (EDITED + "test_a_key_expires_at_its_moment_by_the_clock_of_the_database",),
-        ADMIT, "    ELSIF r.expires_at <= at THEN code := 2;\n", "",
+        ADMIT, "    ELSIF k.expires_at <= at THEN code := 2;\n", "",
     ),
     Mutant(
         "foreign-key-pays", "a key pays only from its own account",
         (EDITED + "test_a_key_pays_only_from_its_own_account", MACHINE),
-        ADMIT, "r.key_account <> r.account_id OR ", "",
+        ADMIT, "k.account_id <> r.account_id OR ", "",
     ),
     Mutant(
         "suspended-account-works", "a suspended account is refused",
         (EDITED + "test_a_change_counts_from_the_next_request_on_in_every_process", MACHINE),
-        ADMIT, "    ELSIF r.account_status <> 1 THEN code := 3;\n", "",
+        ADMIT, "    ELSIF account_status <> 1 THEN code := 3;\n", "",
     ),
 ]  # fmt: skip

@@ -39,7 +39,7 @@ SETTLEMENT_GUARDS = [
     Mutant(
         "hold-stays", "ending a request deletes its hold",
         (SPENT + "test_a_release_charges_nothing_and_leaves_no_trace", MACHINE),
-        SETTLE, "DELETE FROM gateway_hold h WHERE", "UPDATE gateway_hold h SET amount = amount WHERE",
+        SETTLE, "DELETE FROM gateway_hold h USING", "UPDATE gateway_hold h SET amount = h.amount FROM",
     ),
     Mutant(
         "admission-repeated", "an admission that is sent again is the same admission",
