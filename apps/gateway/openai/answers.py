@@ -5,6 +5,7 @@ What it sees are the backend's own bytes, changed only where it must see a chang
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -150,5 +151,6 @@ class AnswerReader:
             from_tools(choice)
 
 
+@lru_cache(maxsize=4096)
 def _model_field(name: str) -> bytes:
     return b'"model":' + msgspec.json.encode(name)
