@@ -84,6 +84,7 @@ class Ledger(RuleBasedStateMachine):
         self.database.connection.execute("SELECT set_config('TimeZone', %s, false)", (zone,))
         self.database.set_server_start(self.model.started)
         self.set_clock()
+        self.database.be_alone()
         self.accounts = [self.database.account() for _ in range(2)]
         self.model.suspended = dict.fromkeys(self.accounts, False)
         for account, amount in zip(self.accounts, (700, 1500), strict=True):
