@@ -84,8 +84,7 @@ LIMIT_GUARDS = [
     Mutant(
         "management-key-calls-models", "a key for the management API cannot call models",
         (EDITED + "test_a_change_counts_from_the_next_request_on_in_every_process",),
-        ADMIT, "    ELSIF k.scope <> 1 THEN code := 10;
-", "",
+        ADMIT, "    ELSIF k.scope <> 1 THEN code := 10;\n", "",
     ),
     Mutant(
         "expired-key-works", "an expired key is refused from its moment on",
