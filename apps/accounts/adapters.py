@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -11,17 +12,16 @@ from allauth.account.internal.flows.login import get_authentication_records
 from allauth.account.models import EmailAddress
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
-from allauth.socialaccount.models import SocialLogin
+from allauth.socialaccount.models import SocialApp, SocialLogin
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.db import transaction
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from django.template.loader import render_to_string
-from django.utils import timezone
 
-from apps.accounts.actions import ensure_account, hand_over, release_address
+from apps.accounts.actions import ensure_account, hand_over
 from apps.accounts.models import User
 from apps.accounts.user_agents import describe
 from apps.core.client_address import ip_of
@@ -50,16 +50,10 @@ class AccountAdapter(DefaultAccountAdapter):
             ensure_account(user)
         return user
 
-    @transaction.atomic
-    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
-        """An address belongs to who proves it: whoever merely typed it in loses it."""
-        release_address(email_address.email, keep=email_address.user)
-        return super().confirm_email(request, email_address)
-
     def is_reauthentication_required(self, *, app: str) -> bool:
         """Who proved themselves a few minutes ago, be it by logging in, need not do so again."""
         records = get_authentication_records(self.request, self.request.user)
-        recent = any(timezone.now().timestamp() - record["at"] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT for record in records)
+        recent = any(time.time() - record["at"] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT for record in records)
         return not recent and super().is_reauthentication_required(app=app)
 
     def render_mail(self, template_prefix: str, email: str | list[str], context: dict[str, Any], headers: Any = None) -> EmailMessage:
@@ -86,6 +80,13 @@ class AccountAdapter(DefaultAccountAdapter):
 
 
 class SocialAdapter(DefaultSocialAccountAdapter):
+    def get_app(self, request: HttpRequest, provider: str, client_id: str | None = None) -> SocialApp:
+        """A provider that is not set up has no pages."""
+        try:
+            return super().get_app(request, provider, client_id)
+        except SocialApp.DoesNotExist:
+            raise Http404 from None
+
     def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]) -> User:
         """Of the addresses that a provider knows, the primary one counts: a user has one address here."""
         sociallogin.email_addresses = sorted(sociallogin.email_addresses, key=lambda address: (not address.primary, not address.verified))[
@@ -94,8 +95,8 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         if sociallogin.email_addresses:
             data["email"] = sociallogin.email_addresses[0].email
         user: User = super().populate_user(request, sociallogin, data)
-        name = data.get("name") or " ".join(filter(None, (data.get("first_name"), data.get("last_name"))))
-        user.name = name[: User._meta.get_field("name").max_length]
+        name = data.get("name") or sociallogin.account.extra_data.get("name") or ""
+        user.name = str(name)[: User._meta.get_field("name").max_length]
         return user
 
     @transaction.atomic

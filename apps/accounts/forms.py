@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from allauth.account import forms as account_forms
+from allauth.core.internal.cryptokit import compare_user_code
 from allauth.mfa.adapter import get_adapter as get_mfa_adapter
 from allauth.mfa.base import forms as mfa_forms
 from allauth.mfa.models import Authenticator
@@ -17,6 +18,7 @@ from django.core.cache import cache
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 
+from apps.accounts.actions import release_address
 from apps.accounts.models import User
 
 REGIONS = ("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
@@ -68,6 +70,13 @@ class ConfirmEmailForm(Plain, account_forms.ConfirmEmailVerificationCodeForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["code"].widget.attrs.update(inputmode="numeric", autocomplete="one-time-code", autofocus=True)
+
+    def clean_code(self) -> str:
+        """An address belongs to who proves it: whoever merely typed it in loses it. Raises ValidationError when somebody has verified it."""
+        if self.user and compare_user_code(actual=self.cleaned_data["code"], expected=self.expected_code):
+            with transaction.atomic():
+                release_address(self.email, keep=self.user)
+        return str(super().clean_code())
 
 
 class ChangeEmailForm(Plain, account_forms.AddEmailForm):

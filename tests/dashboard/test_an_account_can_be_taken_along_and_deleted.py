@@ -1,0 +1,201 @@
+"""Promise: users take along everything that is kept about them, and delete their account: keys stop, names go, the books stay whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from allauth.account.models import EmailAddress
+from allauth.socialaccount.models import SocialAccount
+from asgiref.sync import sync_to_async
+from django.core import mail
+from django.core.exceptions import ValidationError
+from django.db import connection
+from django.test import AsyncClient, Client
+
+from apps.accounts.actions import Registered, create_account_for
+from apps.accounts.models import AccountStatus, Membership, Role, Session
+from apps.api_keys.actions import create_key
+from apps.api_keys.models import ApiKey
+from apps.billing import credits, expiry
+from apps.billing.models import LedgerTransaction, PoolKind, Posting
+from apps.core.ids import uuid7
+from apps.dashboard import closing
+from apps.dashboard.export import PAGE, export
+from tests.accounts.visitors import PASSWORD, is_logged_in, log_in, mails_to, new_member, visitor
+from tests.gateway.calls import ask, offer
+from tests.gateway.customers import new_customer
+from tests.gateway.processes import gateways_running
+from tests.fakes import FakeBackend
+from tests.people import new_email
+
+USD = 10**9
+
+
+def logged_in(member: Registered) -> Client:
+    client = visitor()
+    log_in(client, member.user.email)
+    return client
+
+
+def grant(member: Registered, usd: int) -> None:
+    credits.grant_credit(member.account.pk, usd * USD, PoolKind.PROMOTION, f"test:{uuid7()}")
+
+
+async def exported(member: Registered) -> bytes:
+    return b"".join([piece async for piece in export(member.user, member.account)])
+
+
+async def test_the_export_has_all_of_ones_own_and_nothing_of_others() -> None:
+    member, other = await sync_to_async(new_member)(), await sync_to_async(new_member)()
+
+    def prepare() -> str:
+        grant(member, 3)
+        grant(other, 7)
+        SocialAccount.objects.create(user=member.user, provider="github", uid=f"u{member.user.pk}", extra_data={"login": "ada"})
+        create_key(other.account, "another's key")
+        return create_key(member.account, "ключ «production»")[1]
+
+    key = await sync_to_async(prepare)()
+    content = await exported(member)
+    found = json.loads(content)
+    assert key not in content.decode()
+    assert other.user.email not in content.decode()
+    assert found["user"]["email"] == member.user.email
+    assert found["user"]["connected_accounts"][0]["profile"] == {"login": "ada"}
+    assert [(one["name"], one["last4"]) for one in found["api_keys"]] == [("ключ «production»", key[-4:])]
+    assert [(one["granted"], one["remaining"]) for one in found["credit_pools"]] == [("3", "3")]
+    assert [one["amount"] for one in found["ledger"]] == ["3"]
+    assert found["inferences"] == []
+    assert found["account"]["id"] == member.account.pk
+
+
+async def test_a_long_history_is_written_whole_and_in_pieces() -> None:
+    member = await sync_to_async(new_member)()
+
+    def many() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """INSERT INTO usage_inference
+                SELECT (to_char(n, 'FM00000000') || '-0000-7000-8000-' || lpad(to_hex(%s), 12, '0'))::uuid, %s, NULL, 1, 1, NULL, NULL, 1, false, 1, 200, 'stop', '',
+                  10, 0, 5, 0, false, n, n, '{}', '{}', now(), now(), 0, NULL, 5 FROM generate_series(1, %s) n""",
+                [member.account.pk, member.account.pk, 2 * PAGE + 1],
+            )
+
+    await sync_to_async(many)()
+    pieces = [piece async for piece in export(member.user, member.account)]
+    found = json.loads(b"".join(pieces))["inferences"]
+    assert [one["charged"] for one in found[:3]] == ["0.000000001", "0.000000002", "0.000000003"]
+    assert len({one["id"] for one in found}) == len(found) == 2 * PAGE + 1
+    assert max(piece.count(b'"http_status"') for piece in pieces) == PAGE
+
+    def forget() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM usage_inference WHERE account_id = %s", [member.account.pk])
+
+    await sync_to_async(forget)()
+
+
+async def test_the_download_is_streamed_as_a_file() -> None:
+    member = await sync_to_async(new_member)()
+    client = AsyncClient()
+    await sync_to_async(member.user.set_unusable_password)()  # so that no password is asked for
+    await member.user.asave()
+    await client.aforce_login(member.user)
+    answer = await client.get("/settings/data/export")
+    assert answer.status_code == 200
+    assert isinstance(answer.streaming_content, AsyncIterator)
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["content-disposition"].startswith(f'attachment; filename="akashml-{member.account.pk}-')
+    assert answer.headers["cache-control"] == "no-store"
+    assert json.loads(b"".join([piece async for piece in answer.streaming_content]))["user"]["email"] == member.user.email
+
+
+@pytest.mark.money
+def test_deleting_an_account_stops_its_keys_erases_names_and_keeps_the_books() -> None:
+    member, bystander = new_member(), new_member()
+    for one in (member, bystander):
+        grant(one, 5)
+    create_key(member.account, "Ada's laptop", created_by=member.user)
+    kept, _ = create_key(bystander.account, "stays")
+    SocialAccount.objects.create(user=member.user, provider="google", uid=f"g{member.user.pk}", extra_data={"name": "Ada"})
+    member.user.name = "Ada"
+    member.user.save()
+    client, elsewhere = logged_in(member), logged_in(member)
+    email, books = member.user.email, Posting.objects.filter(account=member.account).count()
+    page = client.get("/settings/data/delete").content.decode()
+    for words in ("$5.00", "1 working key", "ledger", "cannot be undone"):
+        assert words in page
+    for wrong in ("", "yes", bystander.user.email):
+        assert client.post("/settings/data/delete", {"email": wrong}).status_code == 422
+    mail.outbox = []
+    answer = client.post("/settings/data/delete", {"email": f" {email.upper()} "}, follow=True)
+    assert "Your account is deleted." in answer.content.decode()
+
+    assert (is_logged_in(client), is_logged_in(elsewhere)) == (False, False)
+    assert "not correct" in log_in(visitor(), email, PASSWORD).content.decode()
+    assert [one.subject for one in mails_to(email)] == ["Your AkashML account is deleted"]
+    member.user.refresh_from_db()
+    member.account.refresh_from_db()
+    assert (member.user.name, member.user.is_active, member.user.has_usable_password()) == ("", False, False)
+    assert member.user.email == f"deleted-{member.user.pk}@deleted.invalid"
+    assert (member.account.status, member.account.name) == (AccountStatus.CLOSED, f"Closed account {member.account.pk}")
+    for table in (EmailAddress, SocialAccount, Session):
+        assert not table.objects.filter(user=member.user).exists()
+    key = ApiKey.objects.get(account=member.account)
+    assert key.revoked_at is not None
+    assert key.name == "deleted"
+    assert credits.balance(member.account.pk).remaining == 0
+    expiry.expire_credit()
+    transactions = LedgerTransaction.objects.filter(account=member.account)
+    assert transactions.count() == 2  # the grant, and its forfeit
+    assert Posting.objects.filter(account=member.account).count() == books + 2
+
+    kept.refresh_from_db()
+    assert kept.revoked_at is None
+    assert credits.balance(bystander.account.pk).remaining == 5 * USD
+    again = create_account_for(email)  # the address is free again
+    assert again.account.pk != member.account.pk
+
+
+@pytest.mark.money
+def test_an_open_request_ends_well_and_the_next_is_refused(backend: FakeBackend) -> None:
+    with gateways_running(1) as [gateway]:
+        model = offer(gateway, backend.base_url)
+        customer = new_customer("10")
+        backend.reply("Hello", prompt_tokens=100, completion_tokens=50)
+        gate = backend.gate("before_headers")
+        with ThreadPoolExecutor(1) as pool:
+            open_request = pool.submit(ask, gateway, customer.key, model.name)
+            gate.wait_reached()
+            owner = Membership.objects.get(account_id=customer.account_id).user
+            closing.delete_user(owner)
+            gate.release()
+            assert open_request.result().status == 200
+        assert ask(gateway, customer.key, model.name).status == 401
+        [row] = customer.settled(1)
+        assert row.charged == 200_000
+        expiry.expire_credit()
+        assert credits.balance(customer.account_id).remaining == 0
+
+
+def test_staff_and_the_only_owner_of_a_shared_account_stay() -> None:
+    staff = create_account_for(new_email(), staff=True)
+    with pytest.raises(ValidationError, match="staff"):
+        closing.delete_user(staff.user)
+    owner, colleague = new_member(), new_member()
+    Membership.objects.create(account=owner.account, user=colleague.user, role=Role.MEMBER)
+    with pytest.raises(ValidationError, match="other members"):
+        closing.delete_user(owner.user)
+    owner.user.refresh_from_db()
+    assert owner.user.is_active
+    closing.delete_user(colleague.user)  # their own account goes, the shared one stays
+    owner.account.refresh_from_db()
+    assert owner.account.status == AccountStatus.ACTIVE
+    assert owner.account.memberships.count() == 1
+    refused = create_account_for(new_email(), PASSWORD, staff=True)
+    page = logged_in(refused).post("/settings/data/delete", {"email": refused.user.email})
+    assert "Members of staff" in page.content.decode()
+    assert is_logged_in(logged_in(refused))
