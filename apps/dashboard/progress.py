@@ -62,6 +62,10 @@ class Progress:
         return sum(step.done for step in self.steps)
 
     @property
+    def done_in_words(self) -> str:
+        return ("None", "One", "Two", "Three", "Four", "Five")[self.done]
+
+    @property
     def current(self) -> str:
         """The name of the step to do now; empty when all are done."""
         return next((step.name for step in self.steps if not step.done), "")
