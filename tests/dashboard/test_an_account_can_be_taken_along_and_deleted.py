@@ -25,10 +25,10 @@ from apps.core.ids import uuid7
 from apps.dashboard import closing
 from apps.dashboard.export import PAGE, export
 from tests.accounts.visitors import PASSWORD, is_logged_in, log_in, mails_to, new_member, visitor
+from tests.fakes import FakeBackend
 from tests.gateway.calls import ask, offer
 from tests.gateway.customers import new_customer
 from tests.gateway.processes import gateways_running
-from tests.fakes import FakeBackend
 from tests.people import new_email
 
 USD = 10**9
