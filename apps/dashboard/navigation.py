@@ -38,3 +38,10 @@ ACCOUNT_MENU: Sequence[Entry] = (
     Entry("Admin site", "admin:index", "shield", "staff models prices backends", staff=True),
     Entry("Style", "style", "palette", "components design", staff=True),
 )
+
+# Found by the command palette alone: what stands within another page.
+MORE: Sequence[Entry] = (
+    Entry("Security", "security", "shield", "password passkey two-factor totp sessions recovery codes"),
+    Entry("Your data", "account-data", "download", "export delete account"),
+    Entry("Start page", "home", "globe", "landing prices"),
+)

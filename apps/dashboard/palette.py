@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from apps.api_keys.queries import keys_of
 from apps.dashboard.landing import price_list
 from apps.dashboard.shell import Shell, shell_of
+
+MOST_KEYS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class Group:
 
 
 def pages(shell: Shell) -> Group:
-    links = [link for group in shell.groups for link in group] + shell.account_menu
+    links = [link for group in shell.groups for link in group] + shell.account_menu + shell.more
     return Group("Pages", [Item(link.title, link.icon, link.url, words=link.words) for link in links])
 
 
@@ -42,8 +46,15 @@ def models(shell: Shell) -> Group:
     return Group("Models", [Item(model.public_id, "models", copies=model.public_id, hint="copy id", words=model.name) for model in offered])
 
 
+def own_keys(shell: Shell) -> Group:
+    """The account's keys, newest first; a key that was revoked is not looked for any more."""
+    keys = keys_of(shell.account)[:MOST_KEYS] if shell.account else []
+    new = Item("New API key", "plus", f"{reverse('api-keys')}?new", words="create make")
+    return Group("API keys", [new, *(Item(key.name, "key", reverse("api-key", args=[key.pk]), hint=f"akml-…{key.last4}") for key in keys)])
+
+
 # Later pages add theirs. A group without items is left out.
-SOURCES: Sequence[Callable[[Shell], Group]] = (pages, models)
+SOURCES: Sequence[Callable[[Shell], Group]] = (pages, own_keys, models)
 
 
 @require_safe

@@ -12,7 +12,7 @@ from django.urls import NoReverseMatch, reverse
 from apps.accounts.access import account_or_none
 from apps.accounts.models import Account
 from apps.billing import credits
-from apps.dashboard.navigation import ACCOUNT_MENU, SIDEBAR, Entry
+from apps.dashboard.navigation import ACCOUNT_MENU, MORE, SIDEBAR, Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,10 @@ class Shell:
     @cached_property
     def account_menu(self) -> list[Link]:
         return self._links(ACCOUNT_MENU)
+
+    @cached_property
+    def more(self) -> list[Link]:
+        return self._links(MORE)
 
     @cached_property
     def account(self) -> Account | None:

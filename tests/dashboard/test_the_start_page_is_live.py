@@ -86,7 +86,7 @@ def test_who_has_a_session_is_led_to_the_dashboard_and_into_no_shared_cache() ->
     client = Client()
     client.cookies[settings.SESSION_COOKIE_NAME] = "anything"
     response = client.get("/")
-    assert "Your account" in response.text
+    assert "Go to your dashboard" in response.text
     assert "Sign up" not in response.text
     assert "private" in response.headers["Cache-Control"]
     assert "Cookie" in response.headers["Vary"]
