@@ -1,12 +1,13 @@
 # make run      the whole product on http://127.0.0.1:$${PORT:-8000}, state under $${DATA_DIR:-.data}
 # make test     all tests (ARGS="tests/gateway -k stream" for some)
 # make check    formatting, lint, types, import floors, missing migrations
+# make soak     ten minutes of traffic under kills of every process, then the books (ARGS="--minutes 3")
 # make bench    how fast it is, beside nginx and LiteLLM (ARGS=--quick for a minute, ARGS=--help for more)
 # make servers  Postgres and Valkey of this DATA_DIR alone
 # make lock     the lock files anew from requirements*.in (ARGS=--upgrade for newer versions)
 
 SHELL = /bin/sh
-.PHONY: run servers setup test check bench lock
+.PHONY: run servers setup test check bench soak lock
 .DEFAULT_GOAL = run
 
 # The first of these that is Python 3.11 or later; PYTHON=… names another.
@@ -39,6 +40,9 @@ check: setup
 
 bench: setup
 	@exec .venv/bin/python -m benchmarks $(ARGS)
+
+soak: setup
+	@exec .venv/bin/python -m benchmarks.soak $(ARGS)
 
 LOCK = .venv/bin/python -m uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11 $(ARGS)
 
