@@ -29,7 +29,10 @@ def test_without_valkey(own_valkey: OwnServer) -> None:
 
 
 def test_without_postgres(own_postgres: OwnServer) -> None:
-    with gateways_running(1, SERVE="pages", DATABASE_URL=own_postgres.url) as [process], httpx.Client(base_url=process.url, timeout=20) as client:
+    with (
+        gateways_running(1, SERVE="pages", DATABASE_URL=own_postgres.url) as [process],
+        httpx.Client(base_url=process.url, timeout=20) as client,
+    ):
         log_in = client.get("/accounts/login/")
         form = {"login": "a@example.com", "password": "wrong", "csrfmiddlewaretoken": client.cookies["csrftoken"]}
         assert log_in.status_code == 200
