@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 THROUGHPUT = {"whole64": WHOLE_64, "whole1": WHOLE_1, "burst64": BURST_64}
-PARTS = [*THROUGHPUT, "paced", "prompts", "accounts", "processes", "drift"]
+PARTS = [*THROUGHPUT, "dialects", "paced", "prompts", "accounts", "processes", "drift"]
 STOPPED = 130
 
 
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace, folder: Path, stack: ExitStack) -> int:
 
 def measure(bench: Bench, parts: list[str], kills: int, write: bool) -> int:
     """Measures the parts, each printed when it is done, then the report of all of them."""
-    from benchmarks import drift, growth, paced, report, targets, throughput
+    from benchmarks import dialects, drift, growth, paced, report, targets, throughput
 
     reached: dict[str, float] = {}
     sections: list[report.Section] = []
@@ -94,6 +94,9 @@ def measure(bench: Bench, parts: list[str], kills: int, write: bool) -> int:
         figures = throughput.measure(bench, loads)
         reached |= throughput.targets(figures)
         note(*throughput.sections(figures))
+    if "dialects" in parts:
+        section, reached["messages_cpu"] = dialects.measure(bench)
+        note(section)
     if "paced" in parts:
         watched = paced.measure(bench)
         reached |= paced.targets(watched)

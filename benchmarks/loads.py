@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from akashml.runner.process import spawn, tail
@@ -27,6 +27,8 @@ class Load:
     answer: str
     connections: int
     prompt_bytes: int = 200
+    messages: bool = False
+    """In Anthropic's dialect, which only our gateway is asked in. The body is the same."""
 
     @property
     def streamed(self) -> bool:
@@ -50,6 +52,7 @@ def model_name(answer: str) -> str:
 WHOLE_64 = Load("whole answers, 64 connections", "whole", 64)
 WHOLE_1 = Load("whole answers, 1 connection", "whole", 1)
 BURST_64 = Load("streams of 50 chunks in a burst, 64 connections", "burst/50", 64)
+MESSAGES_64 = replace(BURST_64, name="messages in streams of 50 chunks in a burst, 64 connections", messages=True)
 PACED = "paced/80/500"  # two chunks a second for 40 s: long enough to open a thousand of them and to watch them for a while
 KILLED = "paced/80/50"  # twenty chunks a second for 4 s: the processes under them are killed
 ANSWERS = [WHOLE_64.answer, BURST_64.answer, PACED, KILLED]

@@ -96,7 +96,7 @@ class Gateway:
             stop(process)
 
     def url(self, load: Load) -> str:
-        return f"http://127.0.0.1:{self.port}/v1/chat/completions"
+        return f"http://127.0.0.1:{self.port}{'/anthropic/v1/messages' if load.messages else '/v1/chat/completions'}"
 
     def pids(self) -> list[int]:
         return [pid for child in self.children if child.process is not None for pid in family(child.process.pid)]

@@ -124,7 +124,8 @@ def check_answer(contender: Contender, load: Load) -> None:
         right = answer.json()["usage"]["completion_tokens"] == 50
     else:
         chunks = int(load.answer.split("/")[1])
-        right = answer.text.count('"content":') >= chunks and answer.text.rstrip().endswith("data: [DONE]")
+        piece, end = ('"text_delta"', 'data: {"type":"message_stop"}') if load.messages else ('"content":', "data: [DONE]")
+        right = answer.text.count(piece) >= chunks and answer.text.rstrip().endswith(end)
     if not right:
         raise LoadFailed(f"{contender.name} answers {load.name} wrongly: {answer.text[:2000]}")
 

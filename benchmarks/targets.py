@@ -29,6 +29,7 @@ TARGETS = (
     Target("added_p50_ms", "one connection: added p50", 2, False, "{:.2f} ms"),
     Target("streams_memory_mb", "1,000 paced streams: memory over idle", 100, False, "{:.0f} MB"),
     Target("streams_added_p99_ms", "1,000 paced streams: added p99 of a chunk's delay", 20, False, "{:.1f} ms"),
+    Target("messages_cpu", "streams in Anthropic's dialect: CPU over OpenAI's", 2, False, "{:.2f}×"),
     Target("two_processes", "two gateway processes over one, Postgres not the limit", 1.7, True, "{:.2f}×"),
     Target("hot_account_per_second", "one hot account, 64 connections: requests/s", 1000, True, "{:,.0f}"),
     Target("overcharged_usd", "after kills: USD charged beyond what was generated or delivered", 0, False, "{:.9f}"),

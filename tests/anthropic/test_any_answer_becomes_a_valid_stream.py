@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.anthropic.answers import calls, chunk, streamed, whole
+from apps.gateway.openai.template import ChunkTemplate
+from tests.anthropic.answers import calls, chunk, reader, streamed, whole
+from tests.anthropic.streams import parsed_events
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 objects = st.dictionaries(texts, st.one_of(texts, st.integers(), st.none(), st.lists(texts, max_size=2)), max_size=3).map(json.dumps)
@@ -111,3 +115,34 @@ def test_a_whole_answer_says_what_its_stream_says(text: str, thought: str, call_
     assert (answer["content"][0]["thinking"], answer["content"][1]["text"]) == (stream.thinking, stream.text) == (thought, text)
     assert answer["content"][2]["input"] == json.loads(stream.calls[0].text) == call_input
     assert answer["stop_reason"] == stream.stop_reason == "tool_use"
+
+
+def without_ids(frames: bytes) -> bytes:
+    """What is made up is new each time."""
+    return re.sub(rb"(?:msg|toolu)_[0-9a-f]{32}", b"ID", frames)
+
+
+@given(answers(), st.booleans())
+def test_a_chunk_that_is_not_decoded_reads_like_one_that_is(deltas: list[dict[str, Any]], omit_thinking: bool) -> None:
+    """Chunks that differ from the last one by their text alone are filled into its form (apps/gateway/openai/template.py)."""
+    payloads = [*map(chunk, deltas), *[chunk({"content": text}) for text in ("index", "0", "text", "\\", '"', "ü")], chunk({}, "stop")]
+    with pytest.MonkeyPatch.context() as patch:
+        quick, slow = reader(omit_thinking=omit_thinking), reader(omit_thinking=omit_thinking)
+        shown = [without_ids(quick.event(payload)) for payload in payloads]
+        patch.setattr(ChunkTemplate, "learn", lambda *_: None)
+        decoded = [without_ids(slow.event(payload)) for payload in payloads]
+    assert shown == decoded
+    assert (quick.pieces, quick.text_bytes) == (slow.pieces, slow.text_bytes)
+    assert without_ids(quick.end()) == without_ids(slow.end())
+
+
+def test_most_chunks_of_text_are_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, kind in (("content", "text"), ("reasoning_content", "thinking")):
+        answer = reader()
+        for text in ("the first", "the second"):
+            answer.event(chunk({name: text}))
+        with monkeypatch.context() as patch:
+            patch.setattr("apps.gateway.anthropic.events.decode_chunk", lambda _: pytest.fail("decoded"))
+            [(_, event)] = parsed_events(answer.event(chunk({name: "the third"})))
+        assert event["delta"][kind] == "the third"
+        assert answer.pieces == 3

@@ -43,6 +43,7 @@ class Chunk(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(Chunk).decode
+_decode_text = msgspec.json.Decoder(str).decode
 # Where a value stands; inside of a text it would have to follow a colon, a comma or a bracket just the same, in a broken chunk only.
 _NO_NUMBER = re.compile(rb"(?<=[:\[,])\s*(?:NaN|-?Infinity)(?=\s*[,}\]])")
 
@@ -116,6 +117,14 @@ def only_text(chunk: Chunk) -> bytes | None:
 def known_word(reason: str) -> str:
     """A finish reason for the log: a short word. A backend that sends anything else has still finished."""
     return reason if reason.isascii() and reason.replace("_", "").isalnum() and len(reason) <= 32 else "other"
+
+
+def text_of(raw: bytes) -> str:
+    """A raw JSON string; what is no text in it (half a character) is shown as such."""
+    try:
+        return _decode_text(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return raw[1:-1].decode(errors="replace")
 
 
 def text_length(raw: msgspec.Raw) -> int:

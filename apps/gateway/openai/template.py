@@ -44,6 +44,10 @@ class ChunkTemplate:
         self._shown = [pieces[0] + b'"', b'"' + pieces[1]]
         self._edges = len(self._before) + len(self._after)
 
+    def forget(self) -> None:
+        """What was learned holds no longer."""
+        self._edges = 0
+
     def fill(self, payload: bytes) -> bytes | None:
         """What the client sees of a chunk, None when it must be decoded. `text_bytes` says how much text it carries."""
         if self._edges and payload.startswith(self._before) and payload.endswith(self._after):
