@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils.http import escape_leading_slashes
 
 RETRY_AFTER_S = "5"
 
@@ -62,7 +63,7 @@ def error_page(request: HttpRequest, status: int, problem: Problem | None = None
         "status": status,
         "problem": problem or PROBLEMS[status],
         "page_id": getattr(request, "page_id", ""),
-        "here": request.get_full_path() if request.method in ("GET", "HEAD") else "",
+        "here": escape_leading_slashes(request.get_full_path()) if request.method in ("GET", "HEAD") else "",
     }
     response = HttpResponse(render_to_string("errors/error.html", context), status=status)
     if status == 503:

@@ -89,6 +89,11 @@ def test_the_address_is_shown_as_text(client: Client) -> None:
     assert "<script>alert" not in text
 
 
+def test_trying_again_never_leads_off_the_site() -> None:
+    with override_settings(MAINTENANCE="Soon back"):
+        assert 'href="/%2Fevil.example/"' in Client().get("/", PATH_INFO="//evil.example/").text
+
+
 @pytest.mark.urls(__name__)
 def test_what_was_allowed_is_still_said(client: Client) -> None:
     assert client.get("/get-only").headers["Allow"] == "GET"
