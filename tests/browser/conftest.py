@@ -24,11 +24,13 @@ from apps.accounts.models import User
 from tests import people
 from tests.browser.session import session_cookie
 from tests.browser.watching import Watch
+from tests.fakes.oauth import CLIENT_ID, CLIENT_SECRET, FakeIdentityProvider
 from tests.gateway.conftest import pytest_runtest_makereport, pytest_runtest_protocol
 from tests.gateway.processes import GatewayProcess, gateways_running
 
 __all__ = ["pytest_runtest_makereport", "pytest_runtest_protocol"]  # they show the site's log when a test fails
 
+PROVIDERS = ("GOOGLE", "GITHUB")
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 # Root may not sandbox; the rest keeps Chromium from asking its maker for anything.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -36,9 +38,18 @@ PATIENCE_MS = 10_000
 
 
 @pytest.fixture(scope="package")
-def site() -> Iterator[GatewayProcess]:
+def identity_provider() -> Iterator[FakeIdentityProvider]:
+    """Google and GitHub, as the site knows them."""
+    with FakeIdentityProvider() as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def site(identity_provider: FakeIdentityProvider) -> Iterator[GatewayProcess]:
     """One process that serves everything, for all tests of this folder; they leave it as they found it."""
-    with gateways_running(1, SERVE="all", DJANGO_ALLOW_ASYNC_UNSAFE="") as [process]:
+    clients = {f"{name}_CLIENT_ID": CLIENT_ID for name in PROVIDERS} | {f"{name}_CLIENT_SECRET": CLIENT_SECRET for name in PROVIDERS}
+    bases = {f"{name}_OAUTH_BASE": identity_provider.url for name in PROVIDERS}
+    with gateways_running(1, SERVE="all", DJANGO_ALLOW_ASYNC_UNSAFE="", **clients, **bases) as [process]:
         yield process
 
 
