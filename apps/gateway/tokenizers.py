@@ -84,8 +84,10 @@ class Tokenizers:
             kind = None
         if kind is Kind.NONE:
             return None
+        asked = False
         try:
             async with asyncio.timeout(PATIENCE_S), self._room:
+                asked = True
                 if kind is not Kind.CONTENT:
                     answer = await self._ask(backend, "/tokenize", _by_messages(backend, question), _Answer)
                     if answer is not None and answer.count is not None and answer.count >= 0:
@@ -96,8 +98,9 @@ class Tokenizers:
                         return None
                 tokens = await self._by_content(backend, question)
         except (TimeoutError, BackendError, _NoCount) as problem:
-            log.warning("backend %s gave no count of tokens: %s", backend.id, type(problem).__name__)
-            self._remember(place, Kind.NONE, SILENT_S)
+            if asked:  # else too many others were before: that says nothing about this backend
+                log.warning("backend %s gave no count of tokens: %s", backend.id, type(problem).__name__)
+                self._remember(place, Kind.NONE, SILENT_S)
             return None
         self._remember(place, Kind.CONTENT, NONE_S)
         return tokens
