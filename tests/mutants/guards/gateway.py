@@ -98,6 +98,11 @@ GATEWAY_GUARDS = [
         "apps/gateway/keyring.py", "self._throttle.wrong(address)", "pass",
     ),
     Mutant(
+        "anybody-counts", "counting tokens passes by admission, so it asks itself whether the key is in force",
+        ("tests/anthropic/test_tokens_are_counted.py::test_a_key_that_is_not_in_force_counts_nothing",),
+        "apps/gateway/counting.py", "        await gateway.key_states.check(call.key)\n", "",
+    ),
+    Mutant(
         "last-backend-is-ejected", "the last backend of a model stays in rotation however often it fails",
         (BALANCER + "TestABackendThatAnswersWithErrors::test_stays_when_it_is_the_last_one", BACKENDS + "test_the_last_backend_stays_however_often_it_fails"),
         BALANCER_PY, "state.errors_in_row >= ERRORS_TO_EJECT and not last", "state.errors_in_row >= ERRORS_TO_EJECT",
