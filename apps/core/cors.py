@@ -11,7 +11,7 @@ ALLOWED_METHODS = "GET, HEAD, POST, OPTIONS"
 # What the official SDKs send; a browser asks for each by name.
 EXPOSED_HEADERS = (
     "Inference-Id, request-id, x-request-id, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, x-ratelimit-limit-requests, "
-    "x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens"
+    "x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, X-Token-Count-Source"
 )
 PREFLIGHT_KEPT_S = 86_400
 
