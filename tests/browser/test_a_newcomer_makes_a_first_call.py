@@ -61,6 +61,7 @@ def shown_command(page: Page) -> str:
     return str(page.evaluate("navigator.clipboard.readText()"))
 
 
+@pytest.mark.timeout(300)
 def test_from_sign_up_to_the_first_answer_by_keyboard(visitor: Page, built_in_model: FakeBackend) -> None:
     page, email = visitor, new_email()
     page.goto("/")
@@ -115,14 +116,14 @@ def test_the_language_is_remembered_and_a_reload_shows_no_key(customer_page: Pag
         ("Claude Code", "export ANTHROPIC"),
         ("curl", "curl "),
     ):
-        page.locator("#first-call").get_by_text(language, exact=True).click()
+        page.get_by_role("radio", name=language).check()
         sample = shown_command(page)
         assert sample.startswith(start)
         assert secret in sample
     with page.expect_download() as download:
         page.get_by_role("link", name="Download as a file").click()
     assert download.value.path().read_text() == f"AKASHML_API_KEY={secret}\n"
-    page.locator("#first-call").get_by_text("Python", exact=True).click()
+    page.get_by_role("radio", name="Python").check()
     page.goto("/dashboard")
     expect(page.locator("#first-call").get_by_role("region", name="Python example")).to_be_visible()
     assert secret not in page.content()
