@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from allauth.account.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialApp, SocialToken
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm
+from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from apps.accounts.models import Account, Membership, User
+from apps.accounts.models import Account, Membership, Session, User
 
 # These show secrets, or are set by the environment.
 admin.site.unregister((Authenticator, SocialApp, SocialToken))
@@ -35,7 +38,19 @@ class UserAdmin(DjangoUserAdmin):
         ("Rights", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
         ("Dates", {"fields": ("date_joined", "last_login")}),
     )
+    actions = ("remove_second_factors",)
     add_fieldsets = ((None, {"fields": ("email", "usable_password", "password1", "password2")}),)
+
+    @admin.action(description="Remove second factors and sign out everywhere", permissions=["change"])
+    def remove_second_factors(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        """For whoever has lost phone, passkeys and recovery codes. Noted in the user's history, and mailed to them."""
+        for user in users:
+            with transaction.atomic():
+                Authenticator.objects.filter(user=user).delete()
+                Session.objects.filter(user=user).delete()
+                self.log_change(request, user, "Removed second factors and signed out everywhere.")
+            get_adapter(request).send_mail("account/email/second_factors_removed", user.email, {})
+        self.message_user(request, f"Done for {len(users)}: they log in with their password alone.")
 
 
 class MembershipInline(admin.TabularInline):

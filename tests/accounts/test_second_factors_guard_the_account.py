@@ -14,8 +14,9 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from apps.accounts.actions import Registered
+from apps.accounts.actions import Registered, create_account_for
 from tests.accounts.visitors import PASSWORD, is_logged_in, last_mail_to, log_in, new_member, visitor
+from tests.people import new_email
 
 ACTIVATE, AUTHENTICATE = "/accounts/2fa/totp/activate/", "/accounts/2fa/authenticate/"
 NEXT_KEY = "another secret key, long enough to be one of production"
@@ -164,3 +165,18 @@ def test_staff_log_in_to_the_admin_site_with_their_second_factor() -> None:
     customer = visitor()
     log_in(customer, new_member().user.email)
     assert customer.get("/admin/", follow=True).status_code == 403
+
+
+def test_staff_help_whoever_has_lost_everything() -> None:
+    member, owner, _ = with_totp()
+    staff = create_account_for(new_email(), PASSWORD, staff=True)
+    client = visitor()
+    log_in(client, staff.user.email)
+    action = {"action": "remove_second_factors", "_selected_action": [member.user.pk]}
+    assert "Done for 1" in client.post("/admin/accounts/user/", action, follow=True).content.decode()
+    assert not is_logged_in(owner)
+    assert "were removed" in last_mail_to(member.user.email).subject
+    assert "Removed second factors" in client.get(f"/admin/accounts/user/{member.user.pk}/history/").content.decode()
+    log_in(owner, member.user.email)
+    assert is_logged_in(owner)
+    assert visitor().post("/admin/accounts/user/", action).status_code == 302

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from uuid import uuid4
 
 import pytest
@@ -157,7 +158,7 @@ def test_logging_out_ends_the_session_and_takes_a_press_of_a_button() -> None:
 
 
 def forms() -> list[str]:
-    """Every address of the accounts' pages, whether it takes a form or not."""
+    """Every address of the accounts' and settings' pages, whether it takes a form or not."""
     found: list[str] = []
 
     def walk(patterns: list[URLPattern | URLResolver], prefix: str) -> None:
@@ -166,7 +167,7 @@ def forms() -> list[str]:
             if isinstance(pattern, URLResolver):
                 walk(pattern.url_patterns, address)
             elif address.startswith(("accounts/", "settings/")) and "(?" not in address and "[" not in address and "^" not in address:
-                found.append("/" + address.replace("<int:pk>", "1").replace("<uuid:handle>", str(uuid4())))
+                found.append("/" + re.sub(r"<uuid:\w+>", str(uuid4()), re.sub(r"<int:\w+>", "1", address)))
 
     walk(get_resolver().url_patterns, "")
     return found

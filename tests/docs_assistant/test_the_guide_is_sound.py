@@ -12,6 +12,7 @@ PAGES = sorted(GUIDE.glob("*.md"))
 EXPECTED = {
     "introduction",
     "quick-start",
+    "account-and-security",
     "api-keys",
     "credits-and-billing",
     "errors-and-rate-limits",
