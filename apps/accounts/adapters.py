@@ -40,7 +40,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def clean_email(self, email: str) -> str:
         """allauth would cut a longer one."""
         if len(email) > LONGEST_EMAIL:
-            raise ValidationError(f"An e-mail address has at most {LONGEST_EMAIL} characters.")
+            raise ValidationError(f"An email address has at most {LONGEST_EMAIL} characters.")
         return email
 
     @transaction.atomic

@@ -35,6 +35,7 @@ class Plain:
         self.fields.pop("password2", None)
         for field in self.fields.values():
             field.widget.attrs.pop("placeholder", None)
+            field.label = str(field.label).capitalize()  # "New password", as everywhere here
         if "password1" in self.fields:
             self.fields["password1"].help_text = "At least 10 characters."
 
@@ -82,7 +83,7 @@ class ConfirmEmailForm(Plain, account_forms.ConfirmEmailVerificationCodeForm):
 class ChangeEmailForm(Plain, account_forms.AddEmailForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["email"].label = "New e-mail address"
+        self.fields["email"].label = "New email address"
 
 
 class ChangePasswordForm(Plain, account_forms.ChangePasswordForm):

@@ -23,7 +23,7 @@ from apps.dashboard.export import export
 class DeletionForm(forms.Form):
     """The user types their own address, so that nobody deletes an account by a slip."""
 
-    email = forms.CharField(label="Your e-mail address", widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}))
+    email = forms.CharField(label="Your email address", widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}))
 
     def __init__(self, *args: object, email: str, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]

@@ -15,7 +15,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from apps.accounts.actions import Registered, create_account_for
-from tests.accounts.visitors import PASSWORD, is_logged_in, last_mail_to, log_in, new_member, visitor
+from tests.accounts.test_google_and_github_log_in import through
+from tests.accounts.visitors import PASSWORD, is_logged_in, last_mail_to, link_in, log_in, new_member, visitor
+from tests.fakes.oauth import FakeIdentityProvider, Person
 from tests.people import new_email
 
 ACTIVATE, AUTHENTICATE = "/accounts/2fa/totp/activate/", "/accounts/2fa/authenticate/"
@@ -88,6 +90,22 @@ def test_a_recovery_code_lets_in_once() -> None:
     late = past_password(member)
     late.post(AUTHENTICATE, {"code": codes[1]})
     assert not is_logged_in(late)
+
+
+def test_no_other_way_in_leads_past_it(provider: FakeIdentityProvider) -> None:
+    member, _, secret = with_totp()
+    provider.person = Person(member.user.email)
+    by_google, by_link = visitor(), visitor()
+    assert through(by_google, "google").headers["location"] == AUTHENTICATE
+    by_link.post("/accounts/password/reset/", {"email": member.user.email})
+    page = by_link.get(link_in(last_mail_to(member.user.email))).headers["location"]
+    assert by_link.post(page, {"password1": "a better password"}).headers["location"] == AUTHENTICATE
+    for client in (by_google, by_link):
+        for address in ("/settings/security", "/accounts/password/change/", "/accounts/2fa/totp/deactivate/", "/settings/data/export"):
+            assert client.get(address).status_code in (302, 403), address
+        assert not is_logged_in(client)
+    by_google.post(AUTHENTICATE, {"code": code_of(secret, 1)})
+    assert is_logged_in(by_google)
 
 
 def test_guessing_codes_is_throttled() -> None:

@@ -138,7 +138,7 @@ def test_another_address_counts_once_it_is_verified(visitor: Page, guarded: Regi
     expect(visitor.get_by_text("Profile saved.")).to_be_visible()
     visitor.get_by_role("link", name="Change").click()
     assert_sound(visitor, widths=NARROW)
-    visitor.get_by_label("New e-mail address").fill(email)
+    visitor.get_by_label("New email address").fill(email)
     visitor.get_by_role("button", name="Send the code").click()
     assert user_by_email(email) is None
     visitor.get_by_label("Code").fill(code_for(email))
@@ -181,7 +181,7 @@ def test_taking_everything_along_and_leaving(visitor: Page, watch: Watch, guarde
     assert_sound(visitor, widths=NARROW)
     visitor.get_by_role("button", name="Delete my account").click()
     expect(visitor.get_by_role("alert")).to_be_focused()
-    visitor.get_by_label("Your e-mail address").fill(guarded.user.email)
+    visitor.get_by_label("Your email address").fill(guarded.user.email)
     visitor.get_by_role("button", name="Delete my account").click()
     expect(visitor.get_by_text("Your account is deleted.")).to_be_visible()
     assert user_by_email(guarded.user.email) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import stat
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -44,6 +46,18 @@ def test_the_printed_curl_gets_an_answer_from_the_built_in_model(runner: Runner)
     )
     assert answer["choices"][0]["message"]["content"].strip()
     assert answer["usage"]["completion_tokens"] > 0
+
+
+@pytest.mark.parametrize(("who", "page"), [("customer", "/settings/security"), ("staff", "/admin/")])
+def test_the_printed_log_ins_log_in(runner: Runner, who: str, page: str) -> None:
+    email, password = runner.said(f"{who}: ").split()
+    with httpx.Client(base_url=f"http://127.0.0.1:{runner.port}", follow_redirects=True) as browser:
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', browser.get("/login").text)
+        assert token
+        browser.post("/accounts/login/", data={"login": email, "password": password, "csrfmiddlewaretoken": token[1], "next": page})
+        answer = browser.get(page)
+        assert (answer.status_code, answer.url.path) == (200, page)
+        assert email in answer.text
 
 
 def test_the_secrets_can_be_read_by_their_owner_alone(runner: Runner) -> None:
