@@ -190,6 +190,7 @@ MIDDLEWARE = [
     "apps.accounts.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "apps.core.htmx.MessagesInHtmxAnswers",
+    "apps.core.htmx.LogInFromHtmx",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
 ]

@@ -5,6 +5,7 @@ They read no session and no database, so that they come out whatever is broken.
 
 from __future__ import annotations
 
+import logging
 import sys
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.http import escape_leading_slashes
+
+log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = "5"
 
@@ -95,8 +98,10 @@ def too_many_requests(request: HttpRequest) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """503 when Postgres or Valkey could not be reached, else 500."""
-    return error_page(request, 503 if isinstance(sys.exc_info()[1], OUTAGES) else 500)
+    """503 when Postgres or Valkey could not be reached, else 500. Django has logged the trace; this names the id that is shown."""
+    status = 503 if isinstance(sys.exc_info()[1], OUTAGES) else 500
+    log.error("request %s was answered with %s: %s %s", getattr(request, "page_id", "–"), status, request.method, request.path)
+    return error_page(request, status)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -23,7 +23,7 @@ function textOf(button) {
   const source = document.getElementById(button.dataset.copyFrom);
   if ("value" in source) return source.value;
   const panes = [...source.querySelectorAll("pre")];
-  return (panes.find((pane) => pane.checkVisibility()) ?? source).textContent;
+  return (panes.find((pane) => pane.checkVisibility({ visibilityProperty: true })) ?? source).textContent;
 }
 
 // For screen readers alone.

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from apps.accounts.actions import Registered, create_account_for
 from apps.accounts.models import User
@@ -34,7 +34,7 @@ PROVIDERS = ("GOOGLE", "GITHUB")
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 # Root may not sandbox; the rest keeps Chromium from asking its maker for anything.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-PATIENCE_MS = 10_000
+PATIENCE_MS = 30_000  # for machines that are busy with other things
 
 
 @pytest.fixture(scope="package")
@@ -63,6 +63,7 @@ def browser() -> Iterator[Browser]:
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     try:
         with sync_playwright() as playwright:
+            expect.set_options(timeout=PATIENCE_MS)
             launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             yield launched
             launched.close()

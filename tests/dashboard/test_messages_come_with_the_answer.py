@@ -6,10 +6,11 @@ import json
 
 import pytest
 from django.contrib import messages
+from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.test import Client
-from django.urls import path
+from django.urls import include, path
 
 
 def act(request: HttpRequest, how: str) -> HttpResponse:
@@ -27,7 +28,12 @@ def page(request: HttpRequest) -> HttpResponse:
     return render(request, "base.html")
 
 
-urlpatterns = [path("act/<how>", act), path("page", page)]
+@login_required
+def private(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("private")
+
+
+urlpatterns = [path("act/<how>", act), path("page", page), path("private", private), path("accounts/", include("allauth.urls"))]
 pytestmark = pytest.mark.urls(__name__)
 HTMX = {"HX-Request": "true"}
 
@@ -52,3 +58,11 @@ def test_otherwise_on_the_next_page_and_once(how: str, headers: dict[str, str]) 
     assert text.count("Key “a” revoked.") == 1
     assert '<div class="toast error"' in text
     assert "revoked" not in client.get("/page").text
+
+
+def test_whose_session_has_ended_is_led_to_the_log_in_and_back() -> None:
+    answer = Client().get("/private", headers={**HTMX, "HX-Current-URL": "http://testserver/settings/api-keys?q=a"})
+    assert answer.status_code == 200
+    assert answer.content == b""
+    assert answer.headers["HX-Redirect"] == "/accounts/login/?next=%2Fsettings%2Fapi-keys%3Fq%3Da"
+    assert Client().get("/private").headers["Location"] == "/accounts/login/?next=/private"
