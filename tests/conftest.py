@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from pytest_django import DjangoDbBlocker
@@ -18,6 +19,7 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "akashml.settings"
 
 import django  # noqa: E402
 from django.conf import settings as django_settings  # noqa: E402
+from django.db import connections  # noqa: E402
 
 django.setup()
 del os.environ["DJANGO_SETTINGS_MODULE"]
@@ -82,6 +84,25 @@ def own_postgres(tmp_path: Path) -> Iterator[servers.OwnServer]:
     with servers.own_postgres(tmp_path / "own") as server:
         servers.make_database(server)
         yield server
+
+
+@pytest.fixture
+def own_database(own_postgres: servers.OwnServer) -> Iterator[servers.OwnServer]:
+    """Django's default connection leads to the test's own Postgres until it ends, in every thread that the test begins too."""
+    ordinary, place = connections["default"], connections.settings["default"]
+    parts = urlsplit(own_postgres.url)
+    host = unquote(parse_qs(parts.query)["host"][0])
+    connections.settings["default"] = place | {
+        "NAME": parts.path.lstrip("/"),
+        "HOST": host,
+        "PORT": str(parts.port),
+        "USER": parts.username,
+    }
+    connections["default"] = own = connections.create_connection("default")
+    yield own_postgres
+    own.close()
+    connections.settings["default"] = place
+    connections["default"] = ordinary
 
 
 @pytest.fixture

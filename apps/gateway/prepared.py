@@ -46,11 +46,21 @@ async def _result(pgconn: PGconn) -> PGresult:
     loop = asyncio.get_running_loop()
     done: asyncio.Future[PGresult] = loop.create_future()
     results: list[PGresult] = []
+    socket, waiting = pgconn.socket, True
+    unsent = pgconn.flush() != 0
+
+    def stop() -> None:
+        """In the callback that ends it, not later: libpq has closed a socket that broke, and its number may be another's by then."""
+        nonlocal waiting
+        if waiting:
+            waiting = False
+            loop.remove_reader(socket)
+            loop.remove_writer(socket)
 
     def writable() -> None:
         try:
             if pgconn.flush() == 0:
-                loop.remove_writer(pgconn.socket)
+                loop.remove_writer(socket)
         except psycopg.Error as error:
             fail(error)
 
@@ -60,6 +70,7 @@ async def _result(pgconn: PGconn) -> PGresult:
             while not pgconn.is_busy():
                 result = pgconn.get_result()
                 if result is None:
+                    stop()
                     if not done.done():
                         done.set_result(results[-1])
                     return
@@ -68,20 +79,17 @@ async def _result(pgconn: PGconn) -> PGresult:
             fail(error)
 
     def fail(error: psycopg.Error) -> None:
+        stop()
         if not done.done():
             done.set_exception(error)
 
-    socket = pgconn.socket
-    unsent = pgconn.flush() != 0
     loop.add_reader(socket, readable)
     if unsent:
         loop.add_writer(socket, writable)
     try:
         result = await done
     finally:
-        loop.remove_reader(socket)
-        if unsent:
-            loop.remove_writer(socket)
+        stop()
     if result.status in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
         return result
     raise psycopg.errors.error_from_result(result)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from apps.accounts.models import Account
 from apps.api_keys.actions import UNLIMITED, Limits, create_key
 from apps.billing import credits
 from apps.billing.models import CreditPool, PoolKind, Posting, WriteOff
@@ -71,8 +72,6 @@ class Customer:
         return CreditPool.objects.get(pk=done.pool_id)
 
     def new_key(self, limits: Limits = UNLIMITED) -> str:
-        from apps.accounts.models import Account
-
         return create_key(Account.objects.get(pk=self.account_id), "another", limits)[1]
 
     def settled(self, count: int = 1, timeout: float = 10.0) -> list[Inference]:
@@ -110,6 +109,16 @@ def new_customer(usd: str = "10", limits: Limits = UNLIMITED, kind: PoolKind = P
     customer = Customer(registered.account.pk, registered.user.email, row.pk, key)
     if nano_from_usd(usd):
         customer.grant(usd, kind)
+    return customer
+
+
+def new_payer(usd: str = "10") -> Customer:
+    """A customer without a user: nobody can log in, which costs a tenth of the time."""
+    with transaction.atomic():
+        account = Account.objects.create(name="payer")
+        row, key = create_key(account, "test")
+        customer = Customer(account.pk, "", row.pk, key)
+        customer.grant(usd)
     return customer
 
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from django.db import connections
@@ -27,20 +26,6 @@ from tests.servers import OwnServer
 pytest_plugins = ["tests.fakes.fixtures"]
 
 LONGEST_S = 8.0  # what a request may wait before it is told to come again
-
-
-@pytest.fixture
-def own_database(own_postgres: OwnServer) -> Iterator[OwnServer]:
-    """Django's default connection leads to the test's own Postgres until it ends."""
-    ordinary = connections["default"]
-    own = connections.create_connection("default")
-    parts = urlsplit(own_postgres.url)
-    place = {"NAME": parts.path.lstrip("/"), "HOST": unquote(parse_qs(parts.query)["host"][0]), "PORT": str(parts.port)}
-    own.settings_dict = ordinary.settings_dict | place | {"USER": parts.username}
-    connections["default"] = own
-    yield own_postgres
-    own.close()
-    connections["default"] = ordinary
 
 
 def test_postgres_killed_under_load_costs_a_503_and_nothing_else(
