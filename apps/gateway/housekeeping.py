@@ -38,9 +38,17 @@ class Housekeeping:
         self.leads = False
         self.reaped = 0
 
-    async def make_partitions(self) -> None:
-        """Of the log, ahead. Before anything is charged, by every process: a charge wants its month's."""
-        await self._link.rows("SELECT usage_make_partitions(%s::int)", (MONTHS_AHEAD,))
+    async def make_partitions(self, within_s: float = PARTITIONS_WITHIN_S) -> None:
+        """Of the log, ahead. Before anything is charged, by every process: a charge wants its month's. Waits for a twin that makes
+        them at the same moment. Raises LockNotAvailable when that takes longer than `within_s`."""
+        deadline = time.monotonic() + within_s
+        while True:
+            try:
+                await self._link.rows("SELECT usage_make_partitions(%s::int)", (MONTHS_AHEAD,))
+                return
+            except psycopg.errors.LockNotAvailable:
+                if time.monotonic() >= deadline:
+                    raise
 
     async def start(self) -> None:
         self._tasks = [asyncio.create_task(self._keep_house(), name="housekeeping"), asyncio.create_task(self._probe(), name="probes")]
@@ -65,7 +73,7 @@ class Housekeeping:
                 await self._reap()
                 if time.monotonic() >= next_partitions:
                     next_partitions = time.monotonic() + PARTITIONS_EVERY_S
-                    await self.make_partitions()
+                    await self.make_partitions(within_s=0)
             except (Unavailable, psycopg.Error) as error:
                 self.leads = False
                 log.warning("housekeeping: %s", error)
