@@ -16,12 +16,14 @@ from django.test import override_settings
 from akashml.instance import Instance
 from apps.core.batching import Unavailable as LinkUnavailable
 from apps.core.ids import uuid7, uuid7_floor
-from apps.gateway import safekeeping
+from apps.gateway import housekeeping, safekeeping
 from apps.gateway.admission import Admission, AdmissionRequest
 from apps.gateway.database import Link
 from apps.gateway.errors import Unavailable
+from apps.gateway.housekeeping import Housekeeping
 from apps.gateway.journal import SUFFIX, JournalFile, encode
 from apps.gateway.models import Hold
+from apps.gateway.runtime import Gateway
 from apps.gateway.safekeeping import PATIENCE_LOOKS, Safekeeping
 from apps.gateway.settlement import Settled, Settlement, Settling
 from apps.usage.models import Inference, Status
@@ -278,6 +280,44 @@ async def test_what_one_database_is_owed_is_not_booked_in_another(money_url: str
     async with Process():
         assert not path.exists()
     assert len(customer.inferences) == 1
+
+
+async def test_what_was_promised_is_charged_before_anything_is_reaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(housekeeping, "ROUND_S", 0)
+    settling = Settling()
+    replay = Replay(settling, Safekeeping(settling))
+    keeper = Housekeeping(lambda: 1, replay)
+    done: list[str] = []
+    over = asyncio.Event()
+
+    async def oldest() -> bool:
+        return True
+
+    async def run(*, others: bool = False) -> None:
+        done.append(f"replay others={others}")
+        if len(done) == 1:
+            raise LinkUnavailable("gone in the middle")
+
+    async def reap() -> None:
+        done.append("reap")
+        over.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(keeper, "_is_oldest", oldest)
+    monkeypatch.setattr(replay, "run", run)
+    monkeypatch.setattr(keeper, "_reap", reap)
+    task = asyncio.create_task(keeper._keep_house())
+    await asyncio.wait_for(over.wait(), 20)
+    task.cancel()
+    assert done == ["replay others=True", "replay others=True", "reap"]
+
+
+def test_a_hold_whose_settlement_is_in_the_journal_is_not_given_up() -> None:
+    gateway = Gateway()
+    waiting, kept = uuid7(), uuid7()
+    gateway.settling.pending[waiting] = None  # type: ignore[assignment]
+    gateway.safekeeping.kept.add(kept)
+    assert set(gateway.lease._settling()) == {waiting, kept}
 
 
 async def test_an_unfinished_replay_is_taken_up_again() -> None:

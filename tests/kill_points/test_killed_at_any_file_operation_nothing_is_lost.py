@@ -119,6 +119,7 @@ def test_every_operation_of_the_journal(tmp_path: Path, monkeypatch: pytest.Monk
     assert (status, said[-1]) == (0, ["ended"]), said
     operations = [words[1] for words in said if words[0] == "operation"]
     assert set(operations) == OPERATIONS
+    assert promised_only_what_was_flushed(said)
     runs = [Run(tmp_path / f"before-{number}", new_payer(), number) for number in range(len(operations))]
     runs += [Run(tmp_path / f"within-{number}", new_payer(), number, True) for number, name in enumerate(operations) if name == "write"]
     for first in range(0, len(runs), AT_ONCE):
@@ -132,6 +133,17 @@ def test_every_operation_of_the_journal(tmp_path: Path, monkeypatch: pytest.Monk
             with override_settings(INSTANCE=Instance(run.folder)):
                 asyncio.run(succeed(run, promised))
     print(f"killed at {len(operations)} operations: {' '.join(operations)}")
+
+
+def promised_only_what_was_flushed(said: list[list[str]]) -> bool:
+    """What a killed process has written the kernel keeps; a machine that loses its power keeps what was flushed."""
+    flushed = True
+    for what, *words in said:
+        if what == "operation" and words[0] in ("write", "fsync"):
+            flushed = words[0] == "fsync"
+        if what == "promised" and not flushed:
+            return False
+    return True
 
 
 async def succeed(run: Run, promised: set[UUID]) -> None:
