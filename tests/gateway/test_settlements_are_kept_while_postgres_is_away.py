@@ -23,6 +23,7 @@ from apps.gateway.errors import Unavailable
 from apps.gateway.housekeeping import Housekeeping
 from apps.gateway.journal import SUFFIX, JournalFile, encode
 from apps.gateway.models import Hold
+from apps.gateway.replay import Replay
 from apps.gateway.runtime import Gateway
 from apps.gateway.safekeeping import PATIENCE_LOOKS, Safekeeping
 from apps.gateway.settlement import Settled, Settlement, Settling
