@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from django.conf import settings
-from django.db import close_old_connections, connection
+from django.db import close_old_connections, connection, transaction
 
 from apps.catalog.models import Backend, Model, Price
 from apps.catalog.pricing import Rates
@@ -74,12 +74,19 @@ class Catalog:
 
 
 def read_catalog() -> Catalog:
-    """Read the whole catalogue: four queries, however large it is. Blocking; call it in a thread.
+    """Read the whole catalogue: four queries of one snapshot, however large it is. Blocking; call it in a thread.
 
     A backend whose key cannot be decrypted is left out, so that it cannot take the others down.
     """
     close_old_connections()  # no request does this for a thread of ours, and Postgres may have been restarted
+    with transaction.atomic(durable=True):
+        return _read()
+
+
+def _read() -> Catalog:
     with connection.cursor() as cursor:
+        # A model that is made while this reads must not be seen without its backends.
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         cursor.execute("SELECT extract(epoch FROM clock_timestamp())::float8")
         [db_now] = cursor.fetchone()
     backends = defaultdict(list)

@@ -49,14 +49,19 @@ def bearer(customer: Customer) -> dict[str, str]:
 
 
 def seen(response: httpx.Response) -> Seen:
-    """Every answer has an Inference-Id, and a reset is a moment to come; they are checked here and left out."""
+    """Every answer has an Inference-Id, and a reset is a moment to come, as is the end of a wait; they are checked here and left out."""
     assert UUID(response.headers["inference-id"]).version == 7
     names = [name.lower() for name, _ in response.headers.multi_items()]
     assert len(names) == len(set(names)), f"a header twice: {names}"
     headers = {name: value for name, value in response.headers.items() if name not in OF_THE_MOMENT}
     for name in [name for name in headers if "-reset" in name]:
         assert headers.pop(name).isdigit()
-    return Seen(response.status_code, headers, IDS.sub(b'"id":0', response.content))
+    body = IDS.sub(b'"id":0', response.content)
+    if response.status_code == 429:  # the wait is told in whole seconds, and one may pass between the two doors
+        wait_s = headers.pop("retry-after")
+        assert 0 < int(wait_s) <= 61
+        body = body.replace(b"again in %s s" % wait_s.encode(), b"again in 0 s")
+    return Seen(response.status_code, headers, body)
 
 
 def in_pieces(body: bytes, size: int = 4_000) -> Iterator[bytes]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
+from threading import Thread
+from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
@@ -39,7 +41,31 @@ def test_the_number_of_queries_does_not_grow_with_the_catalogue(model: Model) ->
         save_backend(other, "http://127.0.0.1:9/v1", {})
     with CaptureQueriesContext(connection) as after:
         read_catalog()
-    assert len(after) == len(before) == 4
+    assert len(after) == len(before)
+    assert sum(query["sql"].startswith("SELECT") for query in after) == 4
+
+
+def test_what_is_made_while_it_is_read_is_seen_whole_or_not_at_all() -> None:
+    names: list[str] = []
+
+    def make_one() -> None:
+        with transaction.atomic():
+            made, _created = save_model(f"tests/{uuid7().hex}", {}, {})
+            save_backend(made, "http://127.0.0.1:9/v1", {})
+        names.append(made.public_id)
+        connection.close()
+
+    def before_each(execute: Any, query: str, *rest: Any) -> Any:
+        if query.startswith("SELECT"):
+            thread = Thread(target=make_one)
+            thread.start()
+            thread.join()
+        return execute(query, *rest)
+
+    with connection.execute_wrapper(before_each):
+        models = read_catalog().models
+    assert len(names) == 4
+    assert all(models[name].backends for name in names if name in models)
 
 
 def test_models_and_backends_that_are_switched_off_are_not_there(model: Model) -> None:

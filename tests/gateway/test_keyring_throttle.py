@@ -41,6 +41,8 @@ class Database:
             raise LinkUnavailable("away")
         return [(digest, *self.rows_of[digest]) for digest in values[0] if digest in self.rows_of]
 
+    def abort(self) -> None: ...
+
     async def close(self) -> None: ...
 
 
