@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import Page, expect
 
 from apps.catalog.models import Model
@@ -24,7 +26,7 @@ def test_its_own_script_runs(staff_page: Page) -> None:
     new_model(prices={"input": "1", "output": "2"})
     staff_page.goto("/admin/catalog/model/")
     staff_page.get_by_label("Select all objects").check()
-    expect(staff_page.locator(".action-counter").first).not_to_contain_text("0 of")
+    expect(staff_page.locator(".action-counter").first).to_have_text(re.compile(r"^\s*[1-9]"))
     staff_page.locator("#nav-filter").fill("ledger")
     expect(staff_page.locator("#nav-sidebar").get_by_role("link", name="Ledger transactions")).to_be_visible()
     expect(staff_page.locator("#nav-sidebar").get_by_role("link", name="Models")).to_be_hidden()
