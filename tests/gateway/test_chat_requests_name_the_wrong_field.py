@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,3 +122,24 @@ def test_the_error_says_what_to_do_in_words(fields, text):
     with pytest.raises(BadRequest) as refused:
         chat_completions.parse(json.dumps({**RIGHT, **fields}).encode())
     assert refused.value.message == text
+
+
+def test_what_is_accepted_can_be_decoded_by_callers_that_stand_deeper():
+    """Decoding goes as deep as the stack allows; counting a prompt at the end of its request has less of it left."""
+
+    def nested(depth):
+        return json.dumps(RIGHT)[:-1].encode() + b',"more":' + b"[" * depth + b"1" + b"]" * depth + b"}"
+
+    def accepted(depth):
+        try:
+            chat_completions.parse(nested(depth))
+        except BadRequest as refused:
+            assert refused.code == "invalid_json"
+            return False
+        return True
+
+    def decode_deeper(frames, body):
+        return decode_deeper(frames - 1, body) if frames else msgspec.json.decode(body)
+
+    deepest = next(depth for depth in range(sys.getrecursionlimit(), 0, -1) if accepted(depth))
+    decode_deeper(40, nested(deepest))
