@@ -133,8 +133,7 @@ def test_what_is_accepted_can_be_decoded_by_callers_that_stand_deeper():
     def accepted(depth):
         try:
             chat_completions.parse(nested(depth))
-        except BadRequest as refused:
-            assert refused.code == "invalid_json"
+        except BadRequest:
             return False
         return True
 
