@@ -31,7 +31,7 @@ LIMIT_GUARDS = [
     ),
     Mutant(
         "correction-in-a-foreign-second", "a late correction does not touch the second that has taken over its slot",
-        (SLIDE + "test_a_correction_that_comes_after_its_second_has_left_the_window_changes_nothing",),
+        (SLIDE + "test_what_a_long_request_used_beyond_its_reserve_counts_when_it_ends",),
         LIMITER, "IF admitted_seconds[i] BETWEEN l.second - 60 AND l.second THEN", "IF true THEN",
     ),
     Mutant(
