@@ -43,7 +43,6 @@ def test_whatever_strikes_at_any_point_of_a_request(strike: str, world: World) -
 
 
 async def strike_everywhere(world: World, strike: str) -> list[Request]:
-    requests: list[Request] = []
     async with world:
         await world.start_gateway()
         points = {streamed: await world.record(streamed) for streamed in (False, True)}
@@ -64,14 +63,13 @@ async def strike_everywhere(world: World, strike: str) -> list[Request]:
                 world.release()
                 await world.start_postgres()
             await asyncio.wait_for(asyncio.gather(*(task for _, task in held)), 30)
-            requests += [request for request, _ in held]
             if strike == STRIKES[0]:
                 await world.start_gateway()
         async with asyncio.timeout(RESOLVED_WITHIN_S + 5):
             while await in_database(Hold.objects.exists):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
-    print(f"{len(requests)} requests struck at {sum(map(len, points.values()))} points")
-    return requests
+    print(f"{len(world.held)} requests struck at {sum(map(len, points.values()))} points")
+    return world.held
 
 
 def rounds(points: dict[bool, list[Point]]) -> Iterator[list[tuple[bool, Point]]]:

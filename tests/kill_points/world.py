@@ -221,15 +221,25 @@ class World:
         return points
 
     async def hold(self, streamed: bool, point: Point) -> tuple[Request, asyncio.Task[None]]:
-        """Sends a request that stays at its point."""
-        request = await self.new_request(streamed, point)
-        whose: int | str = point.link or request.tag
-        hold = self._holds[point.side, whose, point.number] = Hold()
-        self._counts[point.side, whose] = 0
-        task = asyncio.create_task(self.send(request))
+        """Sends a request that stays at its point. One that ends before it comes there makes room for another: while Postgres comes
+        back, a request may be refused, or its settlement may go to the journal."""
         async with asyncio.timeout(PATIENCE_S):
-            await hold.reached.wait()
-        return request, task
+            while True:
+                request = await self.new_request(streamed, point)
+                whose: int | str = point.link or request.tag
+                hold = self._holds[point.side, whose, point.number] = Hold()
+                self._counts[point.side, whose] = 0
+                task = asyncio.create_task(self.send(request))
+                reached = asyncio.create_task(hold.reached.wait())
+                await asyncio.wait([task, reached], return_when=asyncio.FIRST_COMPLETED)
+                if hold.reached.is_set():
+                    return request, task
+                reached.cancel()
+
+    @property
+    def held(self) -> list[Request]:
+        """All requests that were to stay at a point."""
+        return [request for request in self._requests.values() if request.point is not None]
 
     def release(self) -> None:
         for hold in self._holds.values():
