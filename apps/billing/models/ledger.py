@@ -1,4 +1,4 @@
-"""Credit and the ledger. Amounts are nano-USD in bigint columns; docs/ledger.md states the invariants."""
+"""Credit and the ledger. docs/ledger.md states the invariants."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ class Trial(models.Model):
     account = models.OneToOneField(Account, models.CASCADE, primary_key=True, related_name="trial")
     promised_at = models.DateTimeField(db_default=Now())
     pool = models.OneToOneField(CreditPool, models.PROTECT, null=True, related_name="+")
+    card = models.CharField(max_length=64, null=True, unique=True, help_text="digest of the card it was granted for: once a card")
 
 
 class TransactionKind(models.IntegerChoices):
@@ -57,6 +58,7 @@ class TransactionKind(models.IntegerChoices):
     ADJUSTMENT = 5
     REFUND = 6
     DISPUTE = 7
+    COLLECTION = 8  # credit taken for what the account owes
 
 
 class LedgerTransaction(models.Model):
@@ -70,7 +72,11 @@ class LedgerTransaction(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["kind", "reference"], name="billing_ledgertransaction_once")]
-        indexes = [models.Index(fields=["account", "-id"])]
+        # The first for reading them all, the second for showing them in the order of time: ids are handed out in blocks.
+        indexes = [
+            models.Index(fields=["account", "-id"]),
+            models.Index(fields=["account", "-created_at", "-id"], name="billing_ledger_by_time"),
+        ]
 
 
 class Book(models.IntegerChoices):
@@ -82,6 +88,7 @@ class Book(models.IntegerChoices):
     CASH = 4  # payments received
     BREAKAGE = 5  # credit that expired unused
     ADJUSTMENTS = 6  # corrections by staff
+    RECEIVABLES = 7  # what a customer owes after money went back that was spent already (−: they owe us)
 
 
 class Posting(models.Model):
