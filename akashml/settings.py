@@ -94,6 +94,27 @@ TOPUP_MIN_USD = env.usd("TOPUP_MIN_USD", "5")
 TOPUP_MAX_USD = env.usd("TOPUP_MAX_USD", "1000")
 if TOPUP_MIN_USD > TOPUP_MAX_USD:
     raise ImproperlyConfigured("TOPUP_MIN_USD is above TOPUP_MAX_USD.")
+if not (0.5 <= TOPUP_MIN_USD == round(TOPUP_MIN_USD, 2) and TOPUP_MAX_USD == round(TOPUP_MAX_USD, 2) < 1_000_000):
+    raise ImproperlyConfigured("TOPUP_MIN_USD and TOPUP_MAX_USD are whole cents from 0.50 to 999999.99, which is what Stripe takes.")
+LOW_BALANCE_USD = env.usd("LOW_BALANCE_USD", "1")  # below it a mail is sent, once until the account is topped up; 0: never
+
+
+def _stripe(name: str) -> str:
+    """From the environment; in development otherwise what the runner wrote down of the simulator that it started."""
+    return env.text(name) or ("" if PRODUCTION or env.text("STRIPE_SECRET_KEY") else INSTANCE.recall(name.lower()))
+
+
+# Without STRIPE_SECRET_KEY nobody is offered to pay, and nobody is asked for a card.
+STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET = _stripe("STRIPE_SECRET_KEY"), _stripe("STRIPE_WEBHOOK_SECRET")
+STRIPE_API_BASE = env.url("STRIPE_API_BASE", _stripe("STRIPE_API_BASE"), ["http", "https"])  # empty: Stripe itself
+STRIPE_LIVE = STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_"))
+if STRIPE_SECRET_KEY and not STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_", "sk_test_", "rk_test_")):
+    raise ImproperlyConfigured("STRIPE_SECRET_KEY is not a secret key of Stripe: it starts with sk_live_, rk_live_, sk_test_ or rk_test_.")
+if bool(STRIPE_SECRET_KEY) != bool(STRIPE_WEBHOOK_SECRET):
+    raise ImproperlyConfigured("STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET go together: without the latter no webhook can be trusted.")
+STRIPE_TIMEOUT_S = env.seconds("STRIPE_TIMEOUT_S", 20, 0.1, 80)
+if STRIPE_LIVE and STRIPE_API_BASE:
+    raise ImproperlyConfigured("STRIPE_API_BASE is for a simulator: a live key is sent to Stripe alone.")
 
 # --- Postgres and Valkey ----------------------------------------------------------------------------------------------
 DATABASE_URL = env.url("DATABASE_URL", _required_in_production("DATABASE_URL", INSTANCE.database_url), ["postgres", "postgresql"])
@@ -143,6 +164,10 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "expire-credit": {"task": "billing.expire_credit", "schedule": 60},
+    "charge-due": {"task": "billing.charge_due", "schedule": 3, "options": {"expires": 3}},
+    "go-on-with-payments": {"task": "billing.go_on", "schedule": 10, "options": {"expires": 10}},
+    "watch-accounts": {"task": "billing.watch", "schedule": 60, "options": {"expires": 60}},
+    "reconcile-payments": {"task": "billing.reconcile", "schedule": 3600, "options": {"expires": 3600}},
     "fold-keys": {"task": "usage.fold_keys", "schedule": 10, "options": {"expires": 10}},
     "clear-out-accounts": {"task": "accounts.clear_out", "schedule": 3600},
 }

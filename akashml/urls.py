@@ -24,6 +24,7 @@ from apps.api.keys import Key, Keys, KeyUsage, RegenerateKey, RevokeKey
 from apps.api.metrics import metrics
 from apps.api.model_list import ModelDetail, Models
 from apps.api.views import UnknownAddress
+from apps.billing.webhook import webhook
 from apps.dashboard import account_data, home, keys
 from apps.dashboard.landing import landing
 from apps.dashboard.palette import palette
@@ -90,6 +91,7 @@ pages: list[URLPattern | URLResolver] = [
     *both("settings/api-keys/<int:key_id>/revoke", keys.key_revoke, "revoke-api-key"),
     *both("api/schema", SpectacularAPIView.as_view(), "schema"),
     *both("palette", palette, "palette"),
+    *both("stripe/webhook", webhook, "stripe-webhook"),
     *both("style", style_page, "style"),
     *both("login", RedirectView.as_view(pattern_name="account_login", query_string=True), "login"),
     re_path(r"^(?:accounts|admin)(?:/[^/\s]+)*\Z", add_slash),

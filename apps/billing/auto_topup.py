@@ -1,15 +1,31 @@
-"""Auto top-up. What a page needs to know:
+"""Auto top-up: its settings, and when it pauses. What a page needs to know:
 
 `state_of(account.pk)` says all there is to show; `settings` is None until it was configured first. `paused` is the banner's text,
 empty while it is not paused; `resume` is the banner's button. A new default card resumes it too, and so does configuring it.
+The charges are made in auto_charge.py.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Sum
+from django.db.models.functions import Now
 
 from apps.accounts.models import Account
-from apps.billing.models import AutoTopup, Payment, PaymentMethod
+from apps.billing.amounts import dollars, limits
+from apps.billing.credits import lock_account
+from apps.billing.errors import AUTHENTICATION, HARD_DECLINES
+from apps.billing.models import AutoTopup, NoticeKind, PauseReason, Payment, PaymentMethod, PaymentStatus, Purpose
+from apps.billing.notices import owe_mail
+from apps.core.moments import database_now
+from apps.core.money import MAX_NANO
+
+# How long after a decline the card is tried again; after one more decline than there are pauses here, auto top-up pauses.
+RETRY_AFTER = (timedelta(minutes=10), timedelta(hours=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +48,100 @@ class State:
 
 
 def state_of(account_id: int) -> State:
-    raise NotImplementedError
+    settings = AutoTopup.objects.filter(account_id=account_id).first()
+    charges = Payment.objects.filter(account_id=account_id, purpose=Purpose.AUTO).order_by("-created_at")
+    spent = spent_this_month(account_id)
+    return State(
+        settings=settings,
+        card=card_to_charge(account_id),
+        spent_this_month=spent,
+        capped=settings is not None and spent + settings.amount > settings.monthly_cap,
+        paused=PauseReason(settings.pause_reason).label if settings is not None and settings.paused_at is not None else "",
+        under_way=charges.filter(status=PaymentStatus.OPEN).first(),
+        last=charges.exclude(status=PaymentStatus.OPEN).first(),
+    )
 
 
 def configure(account: Account, *, enabled: bool, threshold: str, amount: str, monthly_cap: str) -> AutoTopup:
     """Dollars as typed. Raises ValidationError with a text for each wrong field: `threshold`, `amount`, `monthly_cap`, or `enabled`
     when there is no card to charge."""
-    raise NotImplementedError
+    wrong: dict[str, str] = {}
+    least, most = limits().least, limits().most
+    values = {
+        "threshold": dollars(threshold, 0, MAX_NANO, "threshold", wrong),
+        "amount": dollars(amount, least, most, "amount", wrong),
+        "monthly_cap": dollars(monthly_cap, least, MAX_NANO, "monthly_cap", wrong),
+    }
+    if not wrong and values["monthly_cap"] < values["amount"]:
+        wrong["monthly_cap"] = "The cap of a month is at least the amount of one top-up."
+    if enabled and card_to_charge(account.pk) is None:
+        wrong["enabled"] = "Add a payment method first: there is no card to charge."
+    if wrong:
+        raise ValidationError(wrong)
+    fresh = {"paused_at": None, "pause_reason": "", "failures": 0, "next_try_at": Now()}
+    settings, _ = AutoTopup.objects.update_or_create(account=account, defaults={"enabled": enabled, **values, **fresh})
+    settings.refresh_from_db()
+    return settings
 
 
 def resume(account: Account) -> None:
     """Go on after a pause. Nothing happens when it is not paused."""
-    raise NotImplementedError
+    resumed(account.pk)
+
+
+def resumed(account_id: int) -> None:
+    """What had gone wrong is past: a pause ends, and a decline is forgotten."""
+    AutoTopup.objects.filter(account_id=account_id).update(paused_at=None, pause_reason="", failures=0, next_try_at=Now())
+
+
+def pause(account_id: int, reason: PauseReason, payment: Payment | None = None) -> None:
+    """Nothing is charged any more until it is resumed. Its owner is mailed, once for each pause."""
+    paused = AutoTopup.objects.filter(account_id=account_id, enabled=True, paused_at=None).update(paused_at=Now(), pause_reason=reason)
+    if paused:
+        settings = AutoTopup.objects.get(account_id=account_id)
+        facts = {"payment": str(payment.pk)} if payment else {}
+        owe_mail(account_id, NoticeKind.AUTO_TOPUP_PAUSED, f"{settings.paused_at}", reason=reason.label, **facts)
+
+
+@transaction.atomic
+def pause_without_card(account_id: int) -> None:
+    lock_account(account_id)
+    if card_to_charge(account_id) is None:
+        pause(account_id, PauseReason.NO_CARD)
+
+
+def charge_failed(payment: Payment, code: str, explanation: str) -> None:
+    """A charge ended without money: try later, or pause. Called once for each, under the account's lock."""
+    settings = AutoTopup.objects.filter(account_id=payment.account_id).first()
+    if settings is None:
+        return
+    settings.failures += 1
+    retry = RETRY_AFTER[settings.failures - 1] if settings.failures <= len(RETRY_AFTER) else None
+    settings.next_try_at = database_now() + (retry or timedelta())
+    settings.save(update_fields=["failures", "next_try_at"])
+    if code in AUTHENTICATION:
+        pause(payment.account_id, PauseReason.AUTHENTICATION, payment)
+    elif code in HARD_DECLINES or retry is None:
+        pause(payment.account_id, PauseReason.DECLINED, payment)
+    else:
+        owe_mail(payment.account_id, NoticeKind.AUTO_TOPUP_FAILED, str(payment.pk), reason=explanation, payment=str(payment.pk))
+
+
+def card_to_charge(account_id: int) -> PaymentMethod | None:
+    return PaymentMethod.objects.filter(account_id=account_id, is_default=True).first()
+
+
+def spent_this_month(account_id: int) -> int:
+    """What automatic charges of the calendar month (UTC) took or are about to take, nano-USD."""
+    charges = Payment.objects.filter(
+        account_id=account_id,
+        purpose=Purpose.AUTO,
+        status__in=(PaymentStatus.OPEN, PaymentStatus.SUCCEEDED),
+        created_at__gte=month_start(database_now()),
+    )
+    return charges.aggregate(sum=Sum("amount"))["sum"] or 0
+
+
+def month_start(moment: datetime) -> datetime:
+    """`moment` is in UTC."""
+    return moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)

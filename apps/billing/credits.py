@@ -156,9 +156,10 @@ def lock_account(account_id: int) -> Account:
 
 
 def book_transaction(
-    account_id: int, kind: TransactionKind, reference: str, pools: dict[int, int], book: Book, note: str = ""
+    account_id: int, kind: TransactionKind, reference: str, pools: dict[int, int], book: Book, note: str = "", *, owed: int = 0
 ) -> LedgerTransaction:
-    """Write a ledger transaction: what goes into (+) or out of (−) each pool by its id, and the opposite of the sum in `book`.
+    """Write a ledger transaction: what goes into (+) or out of (−) each pool by its id and into the receivables (`owed`: − is what the
+    customer owes more, + what they owe less), and the opposite of the sum in `book`.
 
     Changes no pool. Raises IntegrityError when `kind` and `reference` are booked already.
     """
@@ -166,7 +167,10 @@ def book_transaction(
     lines = [
         Posting(transaction=entry, account_id=account_id, book=Book.POOL, pool_id=pool, amount=amount) for pool, amount in pools.items()
     ]
-    lines.append(Posting(transaction=entry, account_id=account_id, book=book, amount=-sum(pools.values())))
+    if owed:
+        lines.append(Posting(transaction=entry, account_id=account_id, book=Book.RECEIVABLES, amount=owed))
+    if rest := -sum(pools.values()) - owed:
+        lines.append(Posting(transaction=entry, account_id=account_id, book=book, amount=rest))
     Posting.objects.bulk_create(lines)  # one statement: each statement's lines have to balance
     return entry
 

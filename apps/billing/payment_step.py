@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from apps.billing import stripe_client
+from apps.billing.models import PaymentMethod
+
+BILLING_URL = "/settings/billing"
+
 
 @dataclass(frozen=True, slots=True)
 class PaymentStep:
@@ -21,5 +26,8 @@ class PaymentStep:
 
 
 def payment_step(account_id: int) -> PaymentStep:
-    """Where this account stands. Payments are not part of the platform yet, so that nobody is asked for anything."""
-    return PaymentStep()
+    """Where this account stands. Without Stripe nobody is asked for anything."""
+    if not stripe_client.configured():
+        return PaymentStep()
+    card = PaymentMethod.objects.filter(account_id=account_id, is_default=True).first()
+    return PaymentStep(offered=True, verified=str(card) if card else "", url=BILLING_URL)

@@ -1,8 +1,433 @@
-"""The one door to Stripe."""
+"""The one door to Stripe: each function is one HTTP call (a listing: one for each page), answered in types of ours.
+
+Raises CardDeclined when a bank said no; StripeBroke when Stripe answered with an error of its own, which it will repeat for the same
+idempotency key; StripeUnavailable when the outcome is not known; Missing when there is no such thing; WrongState when the thing has
+moved on, so that it has to be looked at again.
+"""
 
 from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import stripe
+from django.conf import settings
+
+from apps.billing.errors import CardDeclined, PaymentsNotOffered, StripeUnavailable
+
+log = logging.getLogger(__name__)
+
+CURRENCY = "usd"
+CONNECT_TIMEOUT_S = 5
+RETRIES = 1  # by the library, with the same idempotency key
+PAGE = 100
+METADATA = "attempt"  # the field in which the id of our row stands at Stripe
+
+
+class StripeBroke(StripeUnavailable):
+    """Status 500 and above."""
+
+
+class Missing(Exception):
+    """There is no such thing at Stripe."""
+
+
+class WrongState(Exception):
+    """It is in a state in which this cannot be done (any more)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A PaymentIntent. Amounts in cents. `attempt`: the id of our row, as it stands there. `error`: the last decline's code.
+    `paid_with` (`visa:4242`) is known when a single intent was asked for; `card_id` is the payment method's id, if there is one."""
+
+    id: str
+    status: str
+    amount: int
+    received: int
+    currency: str
+    customer: str
+    livemode: bool
+    attempt: str
+    error: str
+    action_url: str
+    paid_with: str
+    card_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A Checkout session. `status`: open, complete or expired."""
+
+    id: str
+    status: str
+    url: str
+    customer: str
+    attempt: str
+    intent_id: str
+    setup_intent_id: str
+    livemode: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A payment method that is a card. `customer` is empty when it belongs to none (any more)."""
+
+    id: str
+    customer: str
+    livemode: bool
+    fingerprint: str
+    brand: str
+    last4: str
+    exp_month: int
+    exp_year: int
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """A refund or a dispute: money on its way back. `attempt`: the id of our row, for refunds that staff asked for here."""
+
+    id: str
+    status: str
+    cents: int
+    intent_id: str
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A webhook event whose signature was right."""
+
+    id: str
+    type: str
+    object_id: str
+    livemode: bool
+    created_at: datetime
 
 
 def configured() -> bool:
     """Whether this platform takes payments."""
-    raise NotImplementedError
+    return bool(settings.STRIPE_SECRET_KEY)
+
+
+# --- Customers and cards ----------------------------------------------------------------------------------------------
+def create_customer(account_id: int, email: str | None, key: str) -> str:
+    with _translated():
+        made = _client().v1.customers.create(
+            {"metadata": {"account": str(account_id)}, **({"email": email} if email else {})}, {"idempotency_key": key}
+        )
+    return made.id
+
+
+def card(card_id: str) -> Card:
+    with _translated():
+        found = _client().v1.payment_methods.retrieve(card_id)
+    return _card(found)
+
+
+def cards_of(customer: str) -> list[Card]:
+    """What is attached to the customer, the newest first."""
+    with _translated():
+        listed = _client().v1.customers.payment_methods.list(customer, {"type": "card", "limit": PAGE})
+        return [_card(found) for found in listed.auto_paging_iter()]
+
+
+def detach_card(card_id: str) -> None:
+    """Nothing happens where it is not attached any more."""
+    try:
+        with _translated():
+            _client().v1.payment_methods.detach(card_id)
+    except (Missing, WrongState):
+        pass
+
+
+# --- Checkout ---------------------------------------------------------------------------------------------------------
+def create_setup_session(attempt: UUID, customer: str, return_url: str, cancel_url: str) -> Session:
+    with _translated():
+        made = _client().v1.checkout.sessions.create(
+            {
+                "mode": "setup",
+                "customer": customer,
+                "currency": CURRENCY,
+                "allowed_payment_method_types": ["card"],
+                "client_reference_id": str(attempt),
+                "metadata": {METADATA: str(attempt)},
+                "success_url": return_url,
+                "cancel_url": cancel_url,
+            },
+            {"idempotency_key": str(attempt)},
+        )
+    return _session(made)
+
+
+def create_payment_session(
+    attempt: UUID, key: str, customer: str, cents: int, expires_at: datetime, return_url: str, cancel_url: str, save_card: bool
+) -> Session:
+    with _translated():
+        made = _client().v1.checkout.sessions.create(
+            {
+                "mode": "payment",
+                "customer": customer,
+                "allowed_payment_method_types": ["card"],
+                "client_reference_id": str(attempt),
+                "metadata": {METADATA: str(attempt)},
+                "line_items": [
+                    {
+                        "quantity": 1,
+                        "price_data": {"currency": CURRENCY, "unit_amount": cents, "product_data": {"name": "Credit for inference"}},
+                    }
+                ],
+                "payment_intent_data": {
+                    "metadata": {METADATA: str(attempt)},
+                    **({"setup_future_usage": "off_session"} if save_card else {}),
+                },
+                "expires_at": int(expires_at.timestamp()),
+                "success_url": return_url,
+                "cancel_url": cancel_url,
+            },
+            {"idempotency_key": key},
+        )
+    return _session(made)
+
+
+def session(session_id: str) -> Session:
+    with _translated():
+        found = _client().v1.checkout.sessions.retrieve(session_id)
+    return _session(found)
+
+
+def session_of_attempt(customer: str, attempt: UUID, since: datetime) -> Session | None:
+    """The customer's session for this attempt, looked for among those made from `since` on."""
+    with _translated():
+        listed = _client().v1.checkout.sessions.list({"customer": customer, "created": {"gte": int(since.timestamp())}, "limit": PAGE})
+        return next((_session(found) for found in listed.auto_paging_iter() if _id(found.client_reference_id) == str(attempt)), None)
+
+
+def expire_session(session_id: str) -> None:
+    """So that it cannot be paid any more. WrongState when it was paid or has expired."""
+    with _translated():
+        _client().v1.checkout.sessions.expire(session_id)
+
+
+def card_of_setup(setup_intent_id: str) -> Card | None:
+    """The card that was verified; None while there is none."""
+    with _translated():
+        found = _client().v1.setup_intents.retrieve(setup_intent_id)
+    return card(_id(found.payment_method)) if found.status == "succeeded" and found.payment_method else None
+
+
+# --- Payments ---------------------------------------------------------------------------------------------------------
+def create_intent(attempt: UUID, key: str, customer: str, card_id: str, cents: int) -> Intent:
+    """Takes no money: that is what confirming does."""
+    with _translated():
+        made = _client().v1.payment_intents.create(
+            {
+                "amount": cents,
+                "currency": CURRENCY,
+                "customer": customer,
+                "payment_method": card_id,
+                "allowed_payment_method_types": ["card"],
+                "description": "Credit for inference",
+                "metadata": {METADATA: str(attempt)},
+            },
+            {"idempotency_key": key},
+        )
+    return _intent(made)
+
+
+def confirm_intent(intent_id: str, return_url: str) -> Intent:
+    """Takes the money, with the customer there when `return_url` says where to come back to. An intent is paid once at most: no
+    idempotency key is needed."""
+    with _translated():
+        done = (
+            _client().v1.payment_intents.confirm(intent_id, {"return_url": return_url})
+            if return_url
+            else _client().v1.payment_intents.confirm(intent_id, {"off_session": True})
+        )
+    return _intent(done)
+
+
+def cancel_intent(intent_id: str) -> None:
+    """So that it cannot be paid any more. WrongState when it was."""
+    with _translated():
+        _client().v1.payment_intents.cancel(intent_id)
+
+
+def intent(intent_id: str) -> Intent:
+    with _translated():
+        found = _client().v1.payment_intents.retrieve(intent_id, {"expand": ["payment_method"]})
+    return _intent(found)
+
+
+def intents(since: datetime, customer: str = "") -> Iterator[Intent]:
+    """Made from `since` on, the newest first; of one customer or of all."""
+    with _translated():
+        asked: Any = {"created": {"gte": int(since.timestamp())}, "limit": PAGE, **({"customer": customer} if customer else {})}
+        for found in _client().v1.payment_intents.list(asked).auto_paging_iter():
+            yield _intent(found)
+
+
+# --- Money that goes back ---------------------------------------------------------------------------------------------
+def create_refund(attempt: UUID, intent_id: str, cents: int) -> Back:
+    with _translated():
+        made = _client().v1.refunds.create(
+            {"payment_intent": intent_id, "amount": cents, "metadata": {METADATA: str(attempt)}}, {"idempotency_key": str(attempt)}
+        )
+    return _back(made)
+
+
+def refunds(since: datetime | None = None, intent_id: str = "") -> Iterator[Back]:
+    """Of one payment, or of all made from `since` on; the newest first."""
+    with _translated():
+        asked: Any = {"limit": PAGE, **({"payment_intent": intent_id} if intent_id else {})}
+        if since is not None:
+            asked["created"] = {"gte": int(since.timestamp())}
+        for found in _client().v1.refunds.list(asked).auto_paging_iter():
+            yield _back(found)
+
+
+def refund(refund_id: str) -> Back:
+    with _translated():
+        return _back(_client().v1.refunds.retrieve(refund_id))
+
+
+def dispute(dispute_id: str) -> Back:
+    with _translated():
+        return _back(_client().v1.disputes.retrieve(dispute_id))
+
+
+def disputes(since: datetime) -> Iterator[Back]:
+    with _translated():
+        for found in _client().v1.disputes.list({"created": {"gte": int(since.timestamp())}, "limit": PAGE}).auto_paging_iter():
+            yield _back(found)
+
+
+def intent_of_charge(charge_id: str) -> str:
+    """Empty for a charge without a PaymentIntent."""
+    with _translated():
+        return _id(_client().v1.charges.retrieve(charge_id).payment_intent)
+
+
+# --- Webhooks ---------------------------------------------------------------------------------------------------------
+def verified_event(payload: bytes, signature: str) -> Event | None:
+    """The event of a webhook's raw body; None when the signature is wrong, older than five minutes, or cannot be checked."""
+    if not settings.STRIPE_WEBHOOK_SECRET:
+        return None
+    try:
+        found = stripe.Webhook.construct_event(payload, signature, settings.STRIPE_WEBHOOK_SECRET)
+        return Event(found.id, found.type, _id(found.data.object), found.livemode, datetime.fromtimestamp(found.created, UTC))
+    except (ValueError, stripe.SignatureVerificationError, AttributeError, TypeError, KeyError):
+        return None
+
+
+# --- Underneath -------------------------------------------------------------------------------------------------------
+def _client() -> stripe.StripeClient:
+    if not configured():
+        raise PaymentsNotOffered
+    return _client_of(settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE, settings.STRIPE_TIMEOUT_S)
+
+
+@lru_cache(maxsize=4)
+def _client_of(key: str, base: str, timeout_s: float) -> stripe.StripeClient:
+    return stripe.StripeClient(
+        key,
+        base_addresses={"api": base} if base else {},
+        max_network_retries=RETRIES,
+        http_client=stripe.RequestsClient(timeout=(min(CONNECT_TIMEOUT_S, timeout_s), timeout_s)),
+    )
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Stripe's errors become those that this module raises."""
+    try:
+        yield
+    except stripe.CardError as error:
+        raise CardDeclined(_decline(error.error)) from error
+    except (stripe.AuthenticationError, stripe.PermissionError) as error:
+        log.error("Stripe refuses STRIPE_SECRET_KEY: %s", error.user_message or type(error).__name__)
+        raise StripeUnavailable from error
+    except stripe.InvalidRequestError as error:
+        if error.code == "resource_missing":
+            raise Missing(str(error)) from error
+        raise WrongState(str(error)) from error
+    except stripe.StripeError as error:
+        log.warning("Stripe: %s %s", type(error).__name__, error)
+        if error.http_status is not None and error.http_status >= 500:
+            raise StripeBroke from error
+        raise StripeUnavailable from error
+
+
+def _decline(error: Any) -> str:
+    """Of a declined card the bank's reason, of other errors their code."""
+    return str((error and (error.decline_code or error.code)) or "card_declined")
+
+
+def _id(value: Any) -> str:
+    """Of an object, or of a field that holds an id or the object itself."""
+    return "" if value is None else value if isinstance(value, str) else str(value.id)
+
+
+def _attempt(metadata: Any) -> str:
+    return str(metadata[METADATA]) if metadata and METADATA in metadata else ""
+
+
+def _intent(found: stripe.PaymentIntent) -> Intent:
+    action = found.next_action
+    redirect = action.redirect_to_url if action is not None and action.type == "redirect_to_url" else None
+    method = found.payment_method
+    card_used = method.card if isinstance(method, stripe.PaymentMethod) else None
+    error = found.last_payment_error
+    code = str(error.code or "") if error else ""
+    return Intent(
+        id=found.id,
+        status=found.status,
+        amount=found.amount,
+        received=found.amount_received,
+        currency=found.currency,
+        customer=_id(found.customer),
+        livemode=found.livemode,
+        attempt=_attempt(found.metadata),
+        error=code if code.endswith("authentication_failure") else _decline(error) if error else "",
+        action_url=(redirect.url or "") if redirect else "",
+        paid_with=f"{card_used.brand}:{card_used.last4}" if card_used else "",
+        card_id=_id(method),
+    )
+
+
+def _session(found: stripe.checkout.Session) -> Session:
+    return Session(
+        id=found.id,
+        status=found.status or "",
+        url=found.url or "",
+        customer=_id(found.customer),
+        attempt=found.client_reference_id or "",
+        intent_id=_id(found.payment_intent),
+        setup_intent_id=_id(found.setup_intent),
+        livemode=found.livemode,
+    )
+
+
+def _card(found: stripe.PaymentMethod) -> Card:
+    if found.card is None:
+        raise Missing(f"{found.id} is not a card")
+    return Card(
+        id=found.id,
+        customer=_id(found.customer),
+        livemode=found.livemode,
+        fingerprint=found.card.fingerprint or found.id,
+        brand=found.card.brand,
+        last4=found.card.last4,
+        exp_month=found.card.exp_month,
+        exp_year=found.card.exp_year,
+    )
+
+
+def _back(found: stripe.Refund | stripe.Dispute) -> Back:
+    return Back(found.id, found.status or "", found.amount, _id(found.payment_intent), _attempt(found.metadata))

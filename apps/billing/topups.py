@@ -1,7 +1,7 @@
 """Topping up: on Stripe's page, or by a saved card. What a page needs to know:
 
-1. Show the form with a fresh `uuid7()` in a hidden field `attempt`, and amounts between `limits()`.
-2. On POST `validated_amount(text)`, then `start_checkout(…)` or `pay_with_card(…)`. Each returns the `Payment`:
+1. Show the form with a fresh `uuid7()` in a hidden field `attempt`, and amounts between `amounts.limits()`.
+2. On POST `amounts.validated_amount(text)`, then `start_checkout(…)` or `pay_with_card(…)`. Each returns the `Payment`:
    - `action_url` is set: redirect there (Stripe's page, or the bank's confirmation);
    - `status` SUCCEEDED: it is credited already;
    - `status` FAILED: `errors.explanation(payment.failure_code)` says why; show a new form with a new `attempt`;
@@ -12,28 +12,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
-from apps.accounts.models import Account
-from apps.billing.models import Payment
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
 
+from apps.accounts.models import Account, AccountStatus
+from apps.billing import payments
+from apps.billing.amounts import limits
+from apps.billing.customers import ensure_customer
+from apps.billing.errors import Mismatch, StripeUnavailable, TooManyAttempts
+from apps.billing.models import Payment, PaymentMethod, PaymentStatus, Purpose
+from apps.billing.models.payments import NANO_PER_CENT
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Least and most of one top-up, nano-USD."""
-
-    least: int
-    most: int
-
-
-def limits() -> Limits:
-    raise NotImplementedError
-
-
-def validated_amount(text: str) -> int:
-    """Dollars as typed to nano-USD. Raises ValidationError({"amount": …}): not a number, not whole cents, outside the limits."""
-    raise NotImplementedError
+# Within an hour; more looks like somebody trying out stolen cards.
+MOST_FAILURES = 5
+MOST_UNPAID_PAGES = 10
 
 
 def start_checkout(account: Account, amount: int, *, attempt: UUID, return_url: str, cancel_url: str, save_card: bool) -> Payment:
@@ -41,15 +38,31 @@ def start_checkout(account: Account, amount: int, *, attempt: UUID, return_url: 
 
     Raises ValidationError, TooManyAttempts, StripeUnavailable, PaymentsNotOffered; Payment.DoesNotExist for another account's attempt.
     """
-    raise NotImplementedError
+    wanted = Payment(
+        pk=attempt,
+        account=account,
+        purpose=Purpose.CHECKOUT,
+        amount=amount,
+        return_url=return_url,
+        cancel_url=cancel_url,
+        save_card=save_card,
+    )
+    payment = _begin(wanted)
+    if payment.status == PaymentStatus.OPEN and not payment.action_url:
+        payments.make_session(payment)
+        payment.refresh_from_db()
+    return payment
 
 
 def pay_with_card(account: Account, amount: int, *, card_id: int, attempt: UUID, return_url: str) -> Payment:
     """Charges a saved card of the account while its owner is there. The same `attempt` again is the same payment.
 
-    Raises as start_checkout does, and PaymentMethod.DoesNotExist.
+    A payment whose outcome is not known yet stays OPEN, and is followed in the background. Raises ValidationError, TooManyAttempts,
+    PaymentsNotOffered, StripeUnavailable when nothing was begun; PaymentMethod.DoesNotExist, Payment.DoesNotExist.
     """
-    raise NotImplementedError
+    card = PaymentMethod.objects.get(pk=card_id, account=account, removed_at=None)
+    payment = _begin(Payment(pk=attempt, account=account, purpose=Purpose.CARD, amount=amount, return_url=return_url, payment_method=card))
+    return look_again(account, payment.pk)
 
 
 def look_again(account: Account, attempt: UUID) -> Payment:
@@ -57,4 +70,41 @@ def look_again(account: Account, attempt: UUID) -> Payment:
 
     Raises Payment.DoesNotExist.
     """
-    raise NotImplementedError
+    payment = Payment.objects.get(pk=attempt, account=account)
+    try:
+        return payments.advance(payment.pk)
+    except (StripeUnavailable, Mismatch):
+        payment.refresh_from_db()
+        return payment
+
+
+def _begin(wanted: Payment) -> Payment:
+    """Writes the attempt down, unless it is there already."""
+    if not limits().least <= wanted.amount <= limits().most or wanted.amount % NANO_PER_CENT:
+        raise ValidationError({"amount": "The amount is not one that can be topped up."})
+    known = Payment.objects.filter(pk=wanted.pk).first()
+    if known is None:
+        _throttle(wanted.account)
+        wanted.customer, wanted.livemode = ensure_customer(wanted.account), settings.STRIPE_LIVE
+        wanted.next_check_at = Now() + payments.CHECK_AGAIN_AFTER  # whoever begins it goes on with it
+        try:
+            with transaction.atomic():
+                wanted.save(force_insert=True)
+        except IntegrityError:
+            pass  # sent twice at the same time: the first one stands
+        known = Payment.objects.get(pk=wanted.pk)
+    if known.account_id != wanted.account_id:
+        raise Payment.DoesNotExist
+    if (known.purpose, known.amount) != (wanted.purpose, wanted.amount):
+        raise ValidationError({"amount": "This form was sent before with another amount: open it anew."})
+    return known
+
+
+def _throttle(account: Account) -> None:
+    if account.status == AccountStatus.CLOSED:
+        raise ValidationError("This account is closed.")
+    recent = Payment.objects.filter(account=account, created_at__gt=Now() - timedelta(hours=1)).exclude(purpose=Purpose.AUTO)
+    failures = recent.filter(status=PaymentStatus.FAILED).count()
+    pages = recent.filter(purpose=Purpose.CHECKOUT).exclude(status=PaymentStatus.SUCCEEDED).count()
+    if failures >= MOST_FAILURES or pages >= MOST_UNPAID_PAGES:
+        raise TooManyAttempts

@@ -9,12 +9,12 @@ import hmac
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from apps.accounts.models import Account, AccountStatus
 from apps.accounts.queries import verified_email
 from apps.billing.credits import ReferenceReused, grant_credit, lock_account
-from apps.billing.models import PoolKind, Trial
+from apps.billing.models import PaymentMethod, PoolKind, Trial
 from apps.billing.payment_step import payment_step
 from apps.core.moments import database_now
 from apps.core.money import nano_from_usd
@@ -34,7 +34,8 @@ def trial_of(account: Account) -> Trial | None:
 def grant_due_trial(account: Account) -> Trial | None:
     """Grants what was promised if it is due and was not granted before; returns what `trial_of` would.
 
-    Once for each account and each address, whichever account had the address: a promise that was kept elsewhere is void.
+    Once for each account and each address, whichever account had the address: a promise that was kept elsewhere is void. Where a
+    payment method is asked for, once for each card too: a card that was used elsewhere leaves the promise open for another card.
     """
     trial = trial_of(account)
     email = verified_email(account)
@@ -47,19 +48,47 @@ def grant_due_trial(account: Account) -> Trial | None:
     except ReferenceReused:
         trial.delete()
         return None
+    except IntegrityError:
+        return trial_of(account)  # another account took the card between our look and our update
+
+
+def card_was_used_elsewhere(account: Account) -> bool:
+    """Why the trial credit has not come although there is a card: every card of the account brought another account its own."""
+    trial = trial_of(account)
+    cards = [_card_digest(fingerprint) for fingerprint in _fingerprints(account.pk)]
+    return trial is not None and trial.pool is None and bool(cards) and _unused(cards) is None
 
 
 @transaction.atomic
 def _grant(trial: Trial, email: str) -> Trial:
     lock_account(trial.account_id)
     trial.refresh_from_db()
+    card = None
+    if payment_step(trial.account_id).offered:
+        card = _unused([_card_digest(fingerprint) for fingerprint in _fingerprints(trial.account_id)])
+        if card is None:
+            return trial
     if trial.pool_id is None:
         expires_at = database_now() + timedelta(days=settings.TRIAL_CREDIT_DAYS) if settings.TRIAL_CREDIT_DAYS else None
         amount, reference = nano_from_usd(settings.TRIAL_CREDIT_USD), f"trial:{_digest(email)}"
         grant = grant_credit(trial.account_id, amount, PoolKind.TRIAL, reference, expires_at=expires_at, note="trial credit")
-        Trial.objects.filter(pk=trial.pk).update(pool_id=grant.pool_id)
+        Trial.objects.filter(pk=trial.pk).update(pool_id=grant.pool_id, card=card)
         trial.refresh_from_db()
     return trial
+
+
+def _fingerprints(account_id: int) -> list[str]:
+    return list(PaymentMethod.objects.filter(account_id=account_id, removed_at=None).order_by("pk").values_list("fingerprint", flat=True))
+
+
+def _unused(cards: list[str]) -> str | None:
+    """The first that brought nobody trial credit yet."""
+    used = set(Trial.objects.filter(card__in=cards).values_list("card", flat=True))
+    return next((card for card in cards if card not in used), None)
+
+
+def _card_digest(fingerprint: str) -> str:
+    return hmac.digest(settings.KEY_PEPPER.encode(), f"trial card:{fingerprint}".encode(), "sha256").hex()
 
 
 def _digest(email: str) -> str:

@@ -58,6 +58,26 @@ INVARIANTS: dict[str, tuple[str, str]] = {
              LEFT JOIN (SELECT transaction_id, sum(charged) AS amount FROM usage_inference GROUP BY transaction_id) i ON i.transaction_id = t.id
              WHERE t.kind = 1 AND p.amount <> coalesce(i.amount, 0)""",
     ),
+    "I7": (
+        "One credit per payment: what payments brought, what went back and what is owed for it is what the ledger says.",
+        """SELECT format('payment %s: brought %s, the ledger says %s', coalesce(p.id::text, t.reference), coalesce(p.amount, 0), coalesce(t.amount, 0))
+           FROM (SELECT id, account_id, intent_id, pool_id, amount FROM billing_payment WHERE pool_id IS NOT NULL) p
+           FULL JOIN (SELECT t.reference, t.account_id, max(x.pool_id) AS pool_id, sum(x.amount) FILTER (WHERE x.book = 1) AS amount
+                      FROM billing_ledgertransaction t JOIN billing_posting x ON x.transaction_id = t.id WHERE t.kind = 3 GROUP BY t.id) t
+             ON (t.reference, t.account_id, t.pool_id, t.amount) = (p.intent_id, p.account_id, p.pool_id, p.amount)
+           WHERE p.id IS NULL OR t.reference IS NULL
+           UNION ALL SELECT format('%s went back with %s, the ledger says %s', coalesce(r.stripe_id, t.of), coalesce(r.booked, 0), coalesce(t.amount, 0))
+             FROM (SELECT stripe_id, booked FROM billing_reversal WHERE stripe_id IS NOT NULL) r
+             FULL JOIN (SELECT split_part(t.reference, ':', 1) AS of, coalesce(sum(x.amount), 0) AS amount FROM billing_ledgertransaction t
+                        JOIN billing_posting x ON x.transaction_id = t.id AND x.book = 4 WHERE t.kind IN (6, 7) GROUP BY 1) t ON t.of = r.stripe_id
+             WHERE coalesce(r.booked, 0) <> coalesce(t.amount, 0)
+           UNION ALL SELECT format('account %s owes %s, the ledger says %s', coalesce(d.account_id, r.account_id), coalesce(d.amount, 0), coalesce(r.amount, 0))
+             FROM billing_debt d FULL JOIN (SELECT account_id, -sum(amount) AS amount FROM billing_posting WHERE book = 7 GROUP BY account_id) r ON r.account_id = d.account_id
+             WHERE coalesce(d.amount, 0) <> coalesce(r.amount, 0)
+           UNION ALL SELECT format('%s receipts are numbered up to %s', count(*), max(number)) FROM billing_receipt HAVING count(*) <> coalesce(max(number), 0)
+           UNION ALL SELECT format('receipt %s is for a payment that was not credited', r.number) FROM billing_receipt r
+             JOIN billing_payment p ON p.id = r.payment_id WHERE p.pool_id IS NULL""",
+    ),
 }
 
 TOTALS = {
@@ -66,6 +86,8 @@ TOTALS = {
     "held": "SELECT coalesce(sum(held), 0) FROM billing_creditpool",
     "remaining": "SELECT coalesce(sum(remaining), 0) FROM billing_creditpool",
     "revenue": "SELECT coalesce(sum(amount), 0) FROM billing_posting WHERE book = 2",
+    "cash": "SELECT coalesce(-sum(amount), 0) FROM billing_posting WHERE book = 4",
+    "owed": "SELECT coalesce(sum(amount), 0) FROM billing_debt",
     "written_off": "SELECT coalesce(sum(amount), 0) FROM billing_writeoff",
     "inferences": "SELECT count(*) FROM usage_inference",
     "transactions": "SELECT count(*) FROM billing_ledgertransaction",
@@ -91,7 +113,7 @@ class LedgerReport:
 
 
 def check(using: str = "default", most: int = 100) -> LedgerReport:
-    """Verifies I1–I6 in one consistent snapshot; lists at most `most` violations of each. Never waits for a lock."""
+    """Verifies I1–I7 in one consistent snapshot; lists at most `most` violations of each. Never waits for a lock."""
     connection = connections[using]
     with transaction.atomic(using=using), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

@@ -126,6 +126,9 @@ class Payment(models.Model):
     cancel_url = models.CharField(max_length=500, blank=True)
     session_id = models.CharField(max_length=255, null=True, unique=True)
     intent_id = models.CharField(max_length=255, null=True, unique=True)
+    tries = models.SmallIntegerField(
+        default=0, help_text="how often Stripe broke when it was asked: it repeats an answer, a broken one too"
+    )
     action_url = models.TextField(blank=True, help_text="where the customer confirms it; empty when nothing is to be confirmed")
     failure_code = models.CharField(max_length=100, blank=True, help_text="Stripe's decline or error code")
     paid_with = models.CharField(max_length=100, blank=True, help_text="such as: Visa ending in 4242")
@@ -213,6 +216,7 @@ class PauseReason(models.TextChoices):
     DECLINED = "declined", "Your card was declined"
     AUTHENTICATION = "authentication", "Your bank asks you to confirm payments with this card"
     NO_CARD = "no_card", "There is no payment method to charge"
+    DISPUTED = "disputed", "A payment was disputed"
 
 
 class AutoTopup(models.Model):
