@@ -357,5 +357,5 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.choice("LOG_LEVEL", "INFO", ["DEBUG", "INFO", "WARNING", "ERROR"])},
     # One line per request or per outgoing call is the access log's business (the inference log has every request).
-    "loggers": {name: {"level": "WARNING"} for name in ("httpx", "httpcore", "asyncio", "daphne", "django.channels.server")},
+    "loggers": {name: {"level": "WARNING"} for name in ("httpx", "httpcore", "asyncio", "daphne", "django.channels.server", "stripe")},
 }

@@ -1,16 +1,34 @@
-"""Staff pages for money: the ledger to read, and credit to grant. Nothing booked can be edited."""
+"""Staff pages for money: the ledger and payments to read, credit to grant, refunds to make. Nothing booked can be edited."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
 
+from apps.accounts.access import current_user
 from apps.billing.credits import grant_credit
-from apps.billing.models import CreditPool, LedgerTransaction, PoolKind, Posting, WriteOff
+from apps.billing.events import replay
+from apps.billing.models import (
+    AutoTopup,
+    CreditPool,
+    Debt,
+    LedgerTransaction,
+    Notice,
+    Payment,
+    PaymentMethod,
+    PoolKind,
+    Posting,
+    Receipt,
+    Reversal,
+    StripeEvent,
+    WriteOff,
+)
+from apps.billing.reversals import refund, refusal
 from apps.core.ids import uuid7
 from apps.core.money import nano_from_usd, usd_from_nano
 
@@ -32,7 +50,7 @@ class AmountInUsd:
     """For an admin class: a column with `amount` in dollars."""
 
     @admin.display(description="USD")
-    def usd(self, row: Posting | WriteOff) -> str:
+    def usd(self, row: Posting | WriteOff | Payment | Reversal | Debt) -> str:
         return usd_from_nano(row.amount)
 
 
@@ -118,3 +136,126 @@ class WriteOffAdmin(ReadOnly, AmountInUsd, admin.ModelAdmin):  # type: ignore[ty
     list_display = ("inference_id", "account", "usd", "created_at")
     list_select_related = ("account",)
     show_full_result_count = False
+
+
+class RefundForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A refund that staff ask for."""
+
+    usd = forms.DecimalField(label="amount, USD", max_digits=64)
+
+    class Meta:
+        model = Reversal
+        fields = ("payment", "usd", "note")
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if "usd" in data:
+            try:
+                data["usd"] = nano_from_usd(data["usd"])
+            except ValueError as error:
+                self.add_error("usd", str(error))
+            else:
+                if "payment" in data and (wrong := refusal(data["payment"], data["usd"])):
+                    self.add_error("usd", wrong)
+        return data
+
+
+class ReversalInline(ReadOnly, AmountInUsd, admin.TabularInline):  # type: ignore[type-arg]
+    model = Reversal
+    fields = ("kind", "stripe_id", "status", "usd", "booked", "requested_by", "note", "created_at")
+    readonly_fields = fields
+
+
+@admin.register(Payment)
+class PaymentAdmin(ReadOnly, AmountInUsd, admin.ModelAdmin):  # type: ignore[type-arg]
+    """To read; refunds are made under “reversals”."""
+
+    list_display = ("id", "account", "purpose", "status", "usd", "paid_with", "failure_code", "trouble", "created_at")
+    list_filter = ("status", "purpose", ("trouble", admin.EmptyFieldListFilter))
+    list_select_related = ("account",)
+    search_fields = ("=id", "=intent_id", "=session_id", "=customer", "account__name")
+    inlines = (ReversalInline,)
+
+
+@admin.register(Reversal)
+class ReversalAdmin(ReadOnly, AmountInUsd, admin.ModelAdmin):  # type: ignore[type-arg]
+    """Adding one refunds a payment; one that exists is only shown."""
+
+    list_display = ("id", "kind", "stripe_id", "status", "usd", "requested_by", "note", "created_at")
+    list_filter = ("kind", "status")
+    search_fields = ("=stripe_id", "=payment__id", "=payment__intent_id")
+    raw_id_fields = ("payment",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # type: ignore[override]
+        return admin.ModelAdmin.has_add_permission(self, request)
+
+    def get_form(self, request: HttpRequest, obj: Reversal | None = None, change: bool = False, **kwargs: Any) -> Any:
+        return super().get_form(request, obj, change, **kwargs if obj else {"form": RefundForm, **kwargs})
+
+    def get_fields(self, request: HttpRequest, obj: Reversal | None = None) -> Any:
+        return super().get_fields(request, obj) if obj else RefundForm.Meta.fields
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Not in the admin's transaction: a refund is written down before Stripe is asked, and asked for without any lock."""
+        answer: HttpResponse = self._changeform_view(request, None, form_url, extra_context)  # type: ignore[attr-defined]
+        return answer
+
+    def save_model(self, request: HttpRequest, obj: Reversal, form: Any, change: bool) -> None:
+        data = form.cleaned_data
+        made = refund(data["payment"], data["usd"], by=current_user(request), note=data["note"])
+        obj.pk, obj._state.adding = made.pk, False
+        obj.refresh_from_db()
+
+
+@admin.register(StripeEvent)
+class StripeEventAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("id", "type", "object_id", "received_at", "processed_at", "attempts", "error")
+    list_filter = ("type", ("processed_at", admin.EmptyFieldListFilter), ("error", admin.EmptyFieldListFilter))
+    search_fields = ("=id", "=object_id")
+    show_full_result_count = False
+    actions = ("replay",)
+
+    @admin.action(description="Replay", permissions=("view",))
+    def replay(self, request: HttpRequest, queryset: QuerySet[StripeEvent]) -> None:
+        """What an event says is fetched and booked once more; what is booked already stays as it is."""
+        failed = [event.pk for event in map(replay, queryset.values_list("pk", flat=True)) if event.error or event.processed_at is None]
+        if failed:
+            self.message_user(request, f"Could not be worked on: {', '.join(failed)}", messages.ERROR)
+        else:
+            self.message_user(request, "Replayed.")
+
+
+@admin.register(Receipt)
+class ReceiptAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("invoice_number", "account", "issued_at")
+    search_fields = ("=number", "account__name")
+
+
+@admin.register(Debt)
+class DebtAdmin(ReadOnly, AmountInUsd, admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("account", "usd", "suspended", "since")
+    list_select_related = ("account",)
+
+
+@admin.register(AutoTopup)
+class AutoTopupAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("account", "enabled", "paused_at", "pause_reason", "failures")
+    list_filter = ("enabled", "pause_reason")
+    list_select_related = ("account",)
+
+
+@admin.register(PaymentMethod)
+class PaymentMethodAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    """What is known of a card: its brand, its last four digits, its expiry."""
+
+    list_display = ("__str__", "account", "is_default", "exp_month", "exp_year", "created_at", "removed_at")
+    list_select_related = ("account",)
+    search_fields = ("=stripe_id", "account__name")
+    exclude = ("fingerprint",)
+
+
+@admin.register(Notice)
+class NoticeAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("kind", "account", "reference", "created_at", "sent_at", "attempts")
+    list_filter = ("kind", ("sent_at", admin.EmptyFieldListFilter))
+    list_select_related = ("account",)

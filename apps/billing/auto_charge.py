@@ -18,7 +18,6 @@ from apps.accounts.models import AccountStatus
 from apps.billing import payments, stripe_client
 from apps.billing.auto_topup import card_to_charge, month_start, pause, spent_this_month
 from apps.billing.credits import balance, lock_account
-from apps.billing.errors import Mismatch, StripeUnavailable
 from apps.billing.models import AutoTopup, Customer, NoticeKind, PauseReason, Payment, PaymentStatus, Purpose
 from apps.billing.notices import owe_mail
 from apps.core.moments import database_now
@@ -86,6 +85,6 @@ def charge_due() -> int:
         begun += 1
         try:
             payments.advance(payment_id)
-        except (StripeUnavailable, Mismatch) as error:
+        except stripe_client.TROUBLE as error:
             log.warning("Automatic payment %s goes on later: %s", payment_id, error)
     return begun

@@ -23,9 +23,9 @@ from apps.billing import auto_topup, stripe_client
 from apps.billing.claims import claim
 from apps.billing.credits import lock_account
 from apps.billing.customers import ensure_customer
-from apps.billing.errors import StripeUnavailable, TooManyAttempts
+from apps.billing.errors import TooManyAttempts
 from apps.billing.models import AutoTopup, CardSetup, PaymentMethod, SetupStatus
-from apps.billing.stripe_client import Card, Missing
+from apps.billing.stripe_client import Card
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,8 @@ def look_again(account: Account, setup: UUID) -> PaymentMethod | None:
     row = CardSetup.objects.get(pk=setup, account=account)
     try:
         return finish_setup(row.pk)
-    except StripeUnavailable:
+    except stripe_client.TROUBLE as trouble:
+        log.warning("Card setup %s is looked at later: %s", setup, trouble)
         return None
 
 
@@ -113,7 +114,7 @@ def finish_setups() -> int:
     for key in keys:
         try:
             finish_setup(key)
-        except (StripeUnavailable, Missing) as error:
+        except stripe_client.TROUBLE as error:
             log.warning("Card setup %s is looked at later: %s", key, error)
     return len(keys)
 
@@ -149,8 +150,9 @@ def forget_removed() -> None:
     for card in gone.order_by("removed_at")[:BATCH]:
         try:
             stripe_client.detach_card(card.stripe_id)
-        except StripeUnavailable:
-            return
+        except stripe_client.TROUBLE as error:
+            log.warning("Card %s is taken away from Stripe later: %s", card.pk, error)
+            continue
         PaymentMethod.objects.filter(pk=card.pk).update(detached_at=Now())
 
 

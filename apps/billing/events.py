@@ -12,9 +12,9 @@ from django.db.models.functions import Now
 
 from apps.billing import cards, payments, reversals, stripe_client
 from apps.billing.claims import claim
-from apps.billing.errors import Mismatch, StripeUnavailable
+from apps.billing.errors import Mismatch
 from apps.billing.models import CardSetup, Payment, StripeEvent
-from apps.billing.stripe_client import Event, Missing
+from apps.billing.stripe_client import TROUBLE, Event, Missing
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +43,9 @@ def process(event_id: str) -> None:
     StripeEvent.objects.filter(pk=event_id).update(attempts=F("attempts") + 1, next_try_at=Now() + TRY_AGAIN_AFTER * (event.attempts + 1))
     try:
         _handler_of(event.type)(event.object_id)
-    except (StripeUnavailable, Missing, Mismatch) as error:
+    except TROUBLE as error:
         StripeEvent.objects.filter(pk=event_id).update(error=f"{type(error).__name__}: {error}"[:1000])
-        if isinstance(error, StripeUnavailable):
+        if not isinstance(error, (Missing, Mismatch)):  # which will be no better next time
             return
     else:
         StripeEvent.objects.filter(pk=event_id).update(error="")

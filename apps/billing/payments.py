@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 from apps.billing import auto_topup, debts, receipts, stripe_client
 from apps.billing.claims import claim
 from apps.billing.credits import grant_credit, lock_account
-from apps.billing.errors import CardDeclined, Mismatch, StripeUnavailable, explanation
+from apps.billing.errors import CardDeclined, Mismatch, explanation
 from apps.billing.models import (
     AutoTopup,
     Book,
@@ -33,7 +33,7 @@ from apps.billing.models import (
 )
 from apps.billing.models.payments import BRANDS
 from apps.billing.notices import owe_mail
-from apps.billing.stripe_client import Intent, Missing, Session, StripeBroke, WrongState
+from apps.billing.stripe_client import TROUBLE, Intent, Missing, Session, StripeBroke, WrongState
 from apps.core.moments import database_now
 
 log = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ def advance_open() -> int:
     for key in keys:
         try:
             advance(key)
-        except (StripeUnavailable, Mismatch) as error:
+        except TROUBLE as error:
             log.warning("Payment %s goes on later: %s", key, error)
     return len(keys)
 
@@ -141,7 +141,10 @@ def _intent_of_card(payment: Payment) -> Intent | None:
     else:
         intent = _make_intent(payment)
     if intent.status == "requires_confirmation" and not _is_late(payment):
-        return stripe_client.confirm_intent(intent.id, payment.return_url)
+        try:
+            return stripe_client.confirm_intent(intent.id, payment.return_url)
+        except WrongState:  # somebody else, at the same moment
+            return stripe_client.intent(intent.id)
     return intent
 
 

@@ -54,13 +54,8 @@ def refund(payment: Payment, amount: int, *, by: User, note: str = "") -> Revers
     """
     with transaction.atomic():
         lock_account(payment.account_id)
-        left = payment.amount - (payment.reversals.exclude(status__in=_ended_without_money()).aggregate(sum=Sum("amount"))["sum"] or 0)
-        if payment.pool_id is None:
-            raise ValidationError({"amount": "This payment was never credited."})
-        if amount <= 0 or amount % NANO_PER_CENT or amount > left:
-            raise ValidationError(
-                {"amount": f"Write whole cents, at most {display_usd(max(left, 0))}: that is what has not gone back yet."}
-            )
+        if wrong := refusal(payment, amount):
+            raise ValidationError({"amount": wrong})
         row = Reversal.objects.create(
             payment=payment,
             kind=ReversalKind.REFUND,
@@ -75,6 +70,17 @@ def refund(payment: Payment, amount: int, *, by: User, note: str = "") -> Revers
         log.warning("Refund %s is sent later", row.pk)
     row.refresh_from_db()
     return row
+
+
+def refusal(payment: Payment, amount: int) -> str:
+    """Why `amount` of a payment cannot be refunded; empty when it can. Exact under the account's lock."""
+    if payment.pool_id is None:
+        return "This payment was never credited."
+    on_its_way = payment.reversals.exclude(status__in=_ended_without_money()).aggregate(sum=Sum("amount"))["sum"] or 0
+    left = max(payment.amount - on_its_way, 0)
+    if amount <= 0 or amount % NANO_PER_CENT or amount > left:
+        return f"Write whole cents, at most {display_usd(left)}: that is what has not gone back yet."
+    return ""
 
 
 def send_refund(reversal_id: UUID) -> None:
@@ -99,7 +105,7 @@ def send_refunds() -> int:
     for key in keys:
         try:
             send_refund(key)
-        except StripeUnavailable as error:
+        except stripe_client.TROUBLE as error:
             log.warning("Refund %s is sent later: %s", key, error)
     return len(keys)
 

@@ -19,7 +19,7 @@ from uuid import UUID
 import stripe
 from django.conf import settings
 
-from apps.billing.errors import CardDeclined, PaymentsNotOffered, StripeUnavailable
+from apps.billing.errors import BillingError, CardDeclined, Mismatch, PaymentsNotOffered, StripeUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,10 @@ class Missing(Exception):
 
 class WrongState(Exception):
     """It is in a state in which this cannot be done (any more)."""
+
+
+# What may go wrong with one payment of many, and must not keep the others from going on.
+TROUBLE = (BillingError, Mismatch, Missing, WrongState)
 
 
 @dataclass(frozen=True, slots=True)

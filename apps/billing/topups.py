@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from uuid import UUID
 
@@ -21,12 +22,14 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from apps.accounts.models import Account, AccountStatus
-from apps.billing import payments
+from apps.billing import payments, stripe_client
 from apps.billing.amounts import limits
 from apps.billing.customers import ensure_customer
-from apps.billing.errors import Mismatch, StripeUnavailable, TooManyAttempts
+from apps.billing.errors import TooManyAttempts
 from apps.billing.models import Payment, PaymentMethod, PaymentStatus, Purpose
 from apps.billing.models.payments import NANO_PER_CENT
+
+log = logging.getLogger(__name__)
 
 # Within an hour; more looks like somebody trying out stolen cards.
 MOST_FAILURES = 5
@@ -73,7 +76,8 @@ def look_again(account: Account, attempt: UUID) -> Payment:
     payment = Payment.objects.get(pk=attempt, account=account)
     try:
         return payments.advance(payment.pk)
-    except (StripeUnavailable, Mismatch):
+    except stripe_client.TROUBLE as trouble:
+        log.warning("Payment %s is looked at later: %s", payment.pk, trouble)
         payment.refresh_from_db()
         return payment
 

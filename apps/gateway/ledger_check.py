@@ -63,7 +63,8 @@ INVARIANTS: dict[str, tuple[str, str]] = {
         """SELECT format('payment %s: brought %s, the ledger says %s', coalesce(p.id::text, t.reference), coalesce(p.amount, 0), coalesce(t.amount, 0))
            FROM (SELECT id, account_id, intent_id, pool_id, amount FROM billing_payment WHERE pool_id IS NOT NULL) p
            FULL JOIN (SELECT t.reference, t.account_id, max(x.pool_id) AS pool_id, sum(x.amount) FILTER (WHERE x.book = 1) AS amount
-                      FROM billing_ledgertransaction t JOIN billing_posting x ON x.transaction_id = t.id WHERE t.kind = 3 GROUP BY t.id) t
+                      FROM billing_ledgertransaction t JOIN billing_posting x ON x.transaction_id = t.id
+                      WHERE t.kind = 3 AND t.reference LIKE 'pi\\_%' GROUP BY t.id) t
              ON (t.reference, t.account_id, t.pool_id, t.amount) = (p.intent_id, p.account_id, p.pool_id, p.amount)
            WHERE p.id IS NULL OR t.reference IS NULL
            UNION ALL SELECT format('%s went back with %s, the ledger says %s', coalesce(r.stripe_id, t.of), coalesce(r.booked, 0), coalesce(t.amount, 0))

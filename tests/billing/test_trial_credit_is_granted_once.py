@@ -16,7 +16,7 @@ from apps.accounts.models import Account, AccountStatus
 from apps.billing import payment_step as payments
 from apps.billing import trial as trials
 from apps.billing.credits import balance
-from apps.billing.models import CreditPool, LedgerTransaction, PoolKind, Trial
+from apps.billing.models import CreditPool, LedgerTransaction, PaymentMethod, PoolKind, Trial
 from apps.billing.payment_step import PaymentStep
 from apps.billing.trial import grant_due_trial, promise_trial
 from tests.accounts.visitors import code_in, last_mail_to, sign_up, visitor
@@ -115,6 +115,9 @@ def test_it_waits_until_it_is_due(newcomer: Registered, monkeypatch: pytest.Monk
     EmailAddress.objects.filter(user=newcomer.user).update(verified=True)
     account.status = AccountStatus.ACTIVE
     monkeypatch.setattr(trials, "payment_step", lambda account_id: PaymentStep(True, "Visa ending in 4242", "/settings/billing"))
+    PaymentMethod.objects.create(
+        account=account, stripe_id=f"pm_{account.pk}", livemode=False, fingerprint=f"of {account.pk}", brand="visa", last4="4242", exp_month=1, exp_year=2040
+    )  # fmt: skip
     granted = grant_due_trial(account)
     assert granted is not None
     assert granted.pool is not None
@@ -136,7 +139,7 @@ def test_it_need_not_expire(settings: Settings, newcomer: Registered) -> None:
     assert trial.pool.expires_at is None
 
 
-def test_until_there_are_payments_nobody_is_asked_for_a_card() -> None:
+def test_without_stripe_nobody_is_asked_for_a_card() -> None:
     step = payments.payment_step(1)
     assert (step.offered, step.satisfied) == (False, True)
     assert not PaymentStep(offered=True).satisfied

@@ -1,0 +1,147 @@
+"""Promise: auto top-up charges once when the balance falls below its threshold, keeps to its cap, and pauses instead of trying on
+(acceptance 24, 26)."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db.models.functions import Now
+
+from apps.billing import auto_charge, auto_topup, cards, payments, topups
+from apps.billing.credits import set_balance
+from apps.billing.models import AutoTopup, Notice, NoticeKind, Payment, PaymentStatus, Purpose
+from tests.payments.shop import ASKS_ALWAYS, DECLINED, USD, VISA, Payer, Shop, at_once
+
+pytestmark = pytest.mark.money
+
+
+def watched(shop: Shop, card: str = VISA, *, balance: int = 4, cap: str = "100") -> Payer:
+    payer = shop.payer(card)
+    set_balance(payer.account.pk, balance * USD)
+    auto_topup.configure(payer.account, enabled=True, threshold="5", amount="20", monthly_cap=cap)
+    return payer
+
+
+def charges(payer: Payer) -> list[Payment]:
+    return [payment for payment in payer.payments if payment.purpose == Purpose.AUTO]
+
+
+def mails(payer: Payer) -> list[str]:
+    return list(Notice.objects.filter(account=payer.account).order_by("pk").values_list("kind", flat=True))
+
+
+def let_time_pass(payer: Payer) -> None:
+    """Until the card may be tried again."""
+    AutoTopup.objects.filter(account=payer.account).update(next_try_at=Now())
+
+
+def test_many_sweeps_at_once_make_one_charge(shop: Shop) -> None:
+    payer = watched(shop)
+    at_once([auto_charge.charge_due] * 8)
+    assert [one.status for one in charges(payer)] == [PaymentStatus.SUCCEEDED]
+    assert (payer.credit, shop.net(payer)) == (24 * USD, 20 * USD)
+    auto_charge.charge_due()
+    assert len(charges(payer)) == 1
+    assert mails(payer) == [NoticeKind.AUTO_TOPUP_DONE]
+
+
+def test_a_balance_at_the_threshold_is_left_alone(shop: Shop) -> None:
+    payer = watched(shop, balance=5)
+    auto_charge.charge_due()
+    assert charges(payer) == []
+
+
+def test_a_charge_whose_answer_is_lost_is_found_again_and_made_once(shop: Shop) -> None:
+    payer = watched(shop)
+    shop.simulator.fault("timeout_after", "/v1/payment_intents/[^/]+/confirm", times=2, seconds=0.1)
+    auto_charge.charge_due()
+    auto_charge.charge_due()
+    Payment.objects.filter(account=payer.account).update(next_check_at=Now())
+    payments.advance_open()
+    assert [one.status for one in charges(payer)] == [PaymentStatus.SUCCEEDED]
+    assert (payer.credit, shop.net(payer)) == (24 * USD, 20 * USD)
+
+
+def test_declines_pause_it_after_three_and_the_owner_is_told(shop: Shop) -> None:
+    payer = watched(shop, DECLINED)
+    for _ in range(6):
+        let_time_pass(payer)
+        auto_charge.charge_due()
+    assert [one.status for one in charges(payer)] == [PaymentStatus.FAILED] * 3
+    assert mails(payer) == [NoticeKind.AUTO_TOPUP_FAILED, NoticeKind.AUTO_TOPUP_FAILED, NoticeKind.AUTO_TOPUP_PAUSED]
+    assert auto_topup.state_of(payer.account.pk).paused == "Your card was declined"
+    assert payer.credit == 4 * USD
+    books = shop.simulator.books()
+    attempts = [one for one in books["charges"] if one["customer"] == payer.account.customer.stripe_id]
+    assert len(attempts) == 3  # the bank was asked no more often
+
+
+def test_after_a_decline_it_waits(shop: Shop) -> None:
+    payer = watched(shop, DECLINED)
+    for _ in range(3):
+        auto_charge.charge_due()
+    assert len(charges(payer)) == 1
+
+
+def test_a_bank_that_wants_to_be_asked_pauses_it_at_once(shop: Shop) -> None:
+    payer = watched(shop, ASKS_ALWAYS)
+    for _ in range(3):
+        let_time_pass(payer)
+        auto_charge.charge_due()
+    assert [(one.status, one.failure_code) for one in charges(payer)] == [(PaymentStatus.FAILED, "authentication_required")]
+    assert mails(payer) == [NoticeKind.AUTO_TOPUP_PAUSED]
+
+
+@pytest.mark.parametrize("how", ["another card", "the button", "saving the form"])
+def test_it_goes_on_when_its_owner_has_seen_to_it(shop: Shop, how: str) -> None:
+    payer = watched(shop, ASKS_ALWAYS)
+    auto_charge.charge_due()
+    assert auto_topup.state_of(payer.account.pk).paused
+    card = shop.save_card(payer, VISA) if how == "another card" else None
+    if card is not None:
+        cards.make_default(payer.account, card.pk)
+    elif how == "the button":
+        auto_topup.resume(payer.account)
+    else:
+        auto_topup.configure(payer.account, enabled=True, threshold="5", amount="20", monthly_cap="100")
+    assert auto_topup.state_of(payer.account.pk).active
+    auto_charge.charge_due()
+    assert payer.credit == (24 * USD if how == "another card" else 4 * USD)
+
+
+def test_a_top_up_with_the_card_that_was_declined_resumes_it(shop: Shop) -> None:
+    payer = watched(shop, ASKS_ALWAYS)
+    auto_charge.charge_due()
+    payment = shop.pay_with_card(payer)
+    shop.simulator.ask("authenticate", {"intent": payment.intent_id, "passed": True})
+    assert topups.look_again(payer.account, payment.pk).status == PaymentStatus.SUCCEEDED
+    assert auto_topup.state_of(payer.account.pk).active
+
+
+def test_a_month_has_its_cap(shop: Shop) -> None:
+    payer = watched(shop, cap="40")
+    for _ in range(4):
+        set_balance(payer.account.pk, 4 * USD)
+        let_time_pass(payer)
+        auto_charge.charge_due()
+    assert len(charges(payer)) == 2
+    state = auto_topup.state_of(payer.account.pk)
+    assert (state.spent_this_month, state.capped) == (40 * USD, True)
+    assert mails(payer).count(NoticeKind.AUTO_TOPUP_CAPPED) == 1
+
+
+def test_without_a_card_it_pauses(shop: Shop) -> None:
+    payer = watched(shop)
+    cards.remove(payer.account, payer.card.pk)
+    assert auto_topup.state_of(payer.account.pk).paused == "There is no payment method to charge"
+    auto_charge.charge_due()
+    assert charges(payer) == []
+
+
+def test_the_form_names_what_is_wrong(shop: Shop) -> None:
+    payer = shop.payer()
+    with pytest.raises(ValidationError) as refused:
+        auto_topup.configure(payer.account, enabled=True, threshold="-1", amount="4.99", monthly_cap="many")
+    assert refused.value.message_dict.keys() == {"threshold", "amount", "monthly_cap", "enabled"}
+    with pytest.raises(ValidationError, match="cap"):
+        auto_topup.configure(payer.account, enabled=False, threshold="1", amount="10", monthly_cap="9")
