@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shlex
 import socket
 import subprocess
@@ -52,10 +53,13 @@ def run(supervisor: Supervisor) -> NoReturn:
         raise StartError(f"port {settings.PORT} on 127.0.0.1 cannot be used ({error.strerror}): set PORT to a free one.") from None
     log_dir = settings.INSTANCE.data_dir / "logs"
     log_dir.mkdir(parents=True, exist_ok=True)
-    programs = Programs(log_dir, listener, bind_assistant(settings.INSTANCE.data_dir / "assistant-port"))
-    assistant_port = programs.assistant_listener.getsockname()[1]
+    remembered = [bind_remembered(settings.INSTANCE.data_dir / f"{name}-port") for name in ("assistant", "stripe-simulator")]
+    programs = Programs(log_dir, listener, *remembered)
+    assistant_port, simulator_port = (each.getsockname()[1] for each in remembered)
 
     start_servers(supervisor, log_dir)
+    simulators = [programs.simulator(*simulate_stripe(simulator_port))] if stripe_is_simulated() else []
+    supervisor.add(*simulators)
     assistants = [programs.assistant()] if settings.ALLOW_PRIVATE_BACKENDS else []  # it could not be a backend otherwise
     supervisor.add(*assistants)
     finish(programs.preparation(assistant_port), programs.log("prepare"))
@@ -65,6 +69,8 @@ def run(supervisor: Supervisor) -> NoReturn:
     web_logs = [programs.log(f"web-{number}") for number in range(1, web_processes + 1)]
     if assistants:
         readiness.wait_for(assistants, [programs.log("docs-assistant")], assistant_port, "/health")
+    if simulators:
+        readiness.wait_for(simulators, [programs.log("stripe-simulator")], simulator_port, "/health")
     readiness.wait_for(webs, web_logs, settings.PORT, "/readyz")
     announce()
     try:
@@ -73,8 +79,26 @@ def run(supervisor: Supervisor) -> NoReturn:
         listener.close()  # with ours open, new connections would go on queueing while the web processes drain
 
 
-def bind_assistant(memory: Path) -> socket.socket:
-    """The port of the last run while it is free, so that the catalogue sees one backend and not a new one at each start."""
+def stripe_is_simulated() -> bool:
+    """Without a key of Stripe's, but never in production: there payments are then not offered."""
+    from akashml import settings
+
+    return not settings.PRODUCTION and not env.text("STRIPE_SECRET_KEY")
+
+
+def simulate_stripe(port: int) -> tuple[str, str]:
+    """Write down for settings where the simulator is, and with which key and webhook secret; the same at every start."""
+    from akashml import settings
+
+    kept = settings.INSTANCE
+    for name, prefix in (("stripe_secret_key", "sk_test_"), ("stripe_webhook_secret", "whsec_")):
+        kept.remember(name, kept.recall(name) or prefix + secrets.token_hex(24))
+    kept.remember("stripe_api_base", f"http://127.0.0.1:{port}")
+    return kept.recall("stripe_secret_key"), kept.recall("stripe_webhook_secret")
+
+
+def bind_remembered(memory: Path) -> socket.socket:
+    """The port of the last run while it is free, so that what the database or a browser remembers of it stays true."""
     earlier = memory.read_text() if memory.exists() else ""
     try:
         listener = bind(int(earlier)) if earlier.isdecimal() else bind(0)

@@ -25,11 +25,12 @@ AFTER_DRAIN_S = 2
 
 @dataclass(frozen=True)
 class Programs:
-    """Makes the children of one instance; `listener` and `assistant_listener` are bound and stay ours over restarts."""
+    """Makes the children of one instance; the listeners are bound and stay ours over restarts."""
 
     log_dir: Path
     listener: socket.socket
     assistant_listener: socket.socket
+    simulator_listener: socket.socket
 
     def web(self, number: int) -> Child:
         """`--workers 1`, since uvicorn would take WEB_CONCURRENCY for itself; forwarded addresses are judged by us (TRUSTED_PROXIES)."""
@@ -71,6 +72,26 @@ class Programs:
         ]
         return Child("docs-assistant", self._python("docs-assistant", arguments, signal.SIGKILL, self.assistant_listener), grace_s=3)
 
+    def simulator(self, secret_key: str, webhook_secret: str) -> Child:
+        """Stripe's stand-in, which tells this instance's webhook what happens."""
+        arguments = [
+            *("-m", "uvicorn", "apps.stripe_simulator.app:application"),
+            *("--fd", str(self.simulator_listener.fileno())),
+            *("--workers", "1"),
+            *("--loop", "uvloop", "--http", "httptools"),
+            *("--timeout-graceful-shutdown", "2"),
+            *("--log-level", "info", "--no-access-log"),
+        ]
+        own = {
+            "STRIPE_SECRET_KEY": secret_key,
+            "STRIPE_WEBHOOK_SECRET": webhook_secret,
+            "STRIPE_SIMULATOR_FILE": str(settings.INSTANCE.data_dir / "stripe-simulator.sqlite3"),
+            "STRIPE_SIMULATOR_ADDRESS": f"http://127.0.0.1:{self.simulator_listener.getsockname()[1]}",
+            "STRIPE_SIMULATOR_WEBHOOK_URL": f"http://127.0.0.1:{settings.PORT}/stripe/webhook/",
+        }
+        launch = self._python("stripe-simulator", arguments, signal.SIGKILL, self.simulator_listener, own=own)
+        return Child("stripe-simulator", launch, grace_s=3)
+
     def preparation(self, assistant_port: int) -> subprocess.Popen[bytes]:
         """Migrations and first data; it ends by itself."""
         return self._python("prepare", ["-m", "akashml.runner.prepare", str(assistant_port)], signal.SIGKILL)()
@@ -79,7 +100,7 @@ class Programs:
         return self.log_dir / f"{name}.log"
 
     def _python(
-        self, name: str, arguments: list[str], death_signal: signal.Signals, *listeners: socket.socket
+        self, name: str, arguments: list[str], death_signal: signal.Signals, *listeners: socket.socket, own: dict[str, str] | None = None
     ) -> Callable[[], subprocess.Popen[bytes]]:
         log = logs.rotate(self.log(name))
 
@@ -88,7 +109,7 @@ class Programs:
                 [sys.executable, *arguments],
                 log=log,
                 death_signal=death_signal,
-                env=environment(),
+                env=environment() | (own or {}),
                 cwd=settings.BASE_DIR,
                 pass_fds=[listener.fileno() for listener in listeners],
             )

@@ -17,7 +17,7 @@ PARAMS = (
     "mode", "success_url", "cancel_url", "customer", "customer_email", "customer_creation", "customer_update", "client_reference_id",
     "currency", "line_items", "metadata", "payment_intent_data", "setup_intent_data", "payment_method_types", "payment_method_options",
     "expires_at", "locale", "submit_type", "ui_mode", "billing_address_collection", "tax_id_collection", "custom_text",
-    "saved_payment_method_options", "allow_promotion_codes", "automatic_tax",
+    "saved_payment_method_options", "allow_promotion_codes", "automatic_tax", "allowed_payment_method_types",
 )  # fmt: skip
 SHORTEST_LIFE_S, LONGEST_LIFE_S = 30 * 60, 24 * 3600
 SMALLEST = 50  # cents; Stripe takes no less

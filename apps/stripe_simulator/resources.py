@@ -243,7 +243,7 @@ def cancel_setup(world: World, params: Params, intent_id: str) -> Object:
 CONFIRM = ("payment_method", "off_session", "return_url", "receipt_email", "setup_future_usage", "error_on_requires_action")
 PAYMENT = (
     *CONFIRM, "amount", "currency", "confirm", "customer", "description", "metadata", "payment_method_types", "automatic_payment_methods",
-    "statement_descriptor_suffix",
+    "statement_descriptor_suffix", "allowed_payment_method_types",
 )  # fmt: skip
 
 
