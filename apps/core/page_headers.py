@@ -41,7 +41,7 @@ def content_security_policy(form_targets: list[str]) -> str:
 
 
 HEADERS = {
-    "Content-Security-Policy": content_security_policy(settings.FORM_TARGETS),
+    "Content-Security-Policy": content_security_policy([*settings.FORM_TARGETS, *filter(None, [settings.STRIPE_API_BASE])]),
     "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Cross-Origin-Resource-Policy": "same-origin",
     # What depends on who asks is never kept by a cache in between; going back in the browser stays instant.
