@@ -324,6 +324,12 @@ SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CON
 
 SOCIALACCOUNT_PROVIDERS = oauth.providers()
 
+# --- Receipts ---------------------------------------------------------------------------------------------------------
+SELLER_NAME = env.text("SELLER_NAME", "AkashML")  # who sells, as it stands on receipts
+SELLER_ADDRESS = [line.strip() for line in env.text("SELLER_ADDRESS").split("|")]  # its lines
+SELLER_TAX_ID = env.text("SELLER_TAX_ID")
+SELLER_FOOTNOTE = env.text("SELLER_FOOTNOTE")  # such as what the law wants to be said about tax
+
 # --- Mail -------------------------------------------------------------------------------------------------------------
 EMAIL_URL = env.url("EMAIL_URL", "", ["smtp", "smtp+tls", "smtps"])
 EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend" if EMAIL_URL else "akashml.mail.FileBackend"

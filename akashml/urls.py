@@ -19,13 +19,14 @@ from apps.accounts import security
 from apps.accounts.allauth_views import ConfirmEmail
 from apps.accounts.profile import profile
 from apps.api.anthropic import AnthropicHealth, AnthropicModelDetail, AnthropicModels
+from apps.api.credits import Credits, Transactions
 from apps.api.inference import ChatCompletions, Completions, CountTokens, Messages
 from apps.api.keys import Key, Keys, KeyUsage, RegenerateKey, RevokeKey
 from apps.api.metrics import metrics
 from apps.api.model_list import ModelDetail, Models
 from apps.api.views import UnknownAddress
 from apps.billing.webhook import webhook
-from apps.dashboard import account_data, home, keys
+from apps.dashboard import account_data, billing, home, keys, mail_preview, payments, receipts, transactions
 from apps.dashboard.landing import landing
 from apps.dashboard.palette import palette
 from apps.dashboard.style import style_page
@@ -74,6 +75,8 @@ management: list[URLPattern | URLResolver] = [
     *both("api/v1/keys/<int:key_id>/regenerate", RegenerateKey.as_view(), "api-v1-regenerate-key"),
     *both("api/v1/keys/<int:key_id>/revoke", RevokeKey.as_view(), "api-v1-revoke-key"),
     *both("api/v1/keys/<int:key_id>/usage", KeyUsage.as_view(), "api-v1-key-usage"),
+    *both("api/v1/credits", Credits.as_view(), "api-v1-credits"),
+    *both("api/v1/transactions", Transactions.as_view(), "api-v1-transactions"),
     re_path(r"^api/v1(?:/[\s\S]*)?\Z", UnknownAddress.as_view()),
 ]
 pages: list[URLPattern | URLResolver] = [
@@ -89,10 +92,25 @@ pages: list[URLPattern | URLResolver] = [
     *both("settings/api-keys/<int:key_id>/minute", keys.key_minute, "api-key-minute"),
     *both("settings/api-keys/<int:key_id>/regenerate", keys.key_regenerate, "regenerate-api-key"),
     *both("settings/api-keys/<int:key_id>/revoke", keys.key_revoke, "revoke-api-key"),
+    *both("settings/billing", billing.billing, "billing"),
+    *both("settings/billing/transactions.csv", transactions.transactions_csv, "transactions-csv"),
+    *both("settings/billing/top-up", payments.top_up, "top-up"),
+    *both("settings/billing/top-up/<uuid:attempt>", payments.top_up_state, "top-up-state"),
+    *both("settings/billing/auto-top-up", payments.save_auto_top_up, "auto-top-up"),
+    *both("settings/billing/auto-top-up/resume", payments.resume_auto_top_up, "resume-auto-top-up"),
+    *both("settings/billing/cards", payments.add_card, "add-card"),
+    *both("settings/billing/cards/added/<uuid:setup>", payments.card_added, "card-added"),
+    *both("settings/billing/cards/<int:card_id>/default", payments.default_card, "default-card"),
+    *both("settings/billing/cards/<int:card_id>/remove", payments.remove_card, "remove-card"),
+    *both("settings/billing/details", payments.billing_details, "billing-details"),
+    *both("settings/billing/receipts/<int:number>", receipts.receipt, "receipt"),
+    *both("settings/billing/receipts/<int:number>.pdf", receipts.receipt_pdf, "receipt-pdf"),
     *both("api/schema", SpectacularAPIView.as_view(), "schema"),
     *both("palette", palette, "palette"),
     *both("stripe/webhook", webhook, "stripe-webhook"),
     *both("style", style_page, "style"),
+    *both("style/mails", mail_preview.mails, "mails"),
+    *both("style/mails/<slug:kind>", mail_preview.mail, "mail"),
     *both("login", RedirectView.as_view(pattern_name="account_login", query_string=True), "login"),
     re_path(r"^(?:accounts|admin)(?:/[^/\s]+)*\Z", add_slash),
     # allauth's own overviews: ours shows all of it on one page.

@@ -105,8 +105,11 @@ def answer(structure: msgspec.Struct, status: int = 200) -> HttpResponse:
     return HttpResponse(msgspec.json.encode(structure), status=status, content_type="application/json")
 
 
+LIMIT = OpenApiParameter(
+    "limit", {"type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT_LIMIT}, description="Rows of a page."
+)
 PAGING = [
-    OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT_LIMIT}, description="Rows of a page."),
+    LIMIT,
     OpenApiParameter("cursor", {"type": "string", "pattern": f"^{CURSOR.pattern}$"}, description="`next` of the page before."),
 ]
 ERRORS = {

@@ -29,6 +29,7 @@ SIDEBAR: Sequence[Sequence[Entry]] = (
     (
         Entry("Dashboard", "dashboard", "home", "overview start balance"),
         Entry("API keys", "api-keys", "key", "token secret limits rate management"),
+        Entry("Billing", "billing", "card", "balance credit top-up payment card auto receipts invoices transactions"),
     ),
     (Entry("Settings", "settings", "gear", "profile security password passkey sessions export delete", also=("/accounts",)),),
 )
@@ -37,11 +38,13 @@ SIDEBAR: Sequence[Sequence[Entry]] = (
 ACCOUNT_MENU: Sequence[Entry] = (
     Entry("Admin site", "admin:index", "shield", "staff models prices backends", staff=True),
     Entry("Style", "style", "palette", "components design", staff=True),
+    Entry("Mails", "mails", "mail", "preview templates notices", staff=True),
 )
 
 # Found by the command palette alone: what stands within another page.
 MORE: Sequence[Entry] = (
     Entry("Security", "security", "shield", "password passkey two-factor totp sessions recovery codes"),
     Entry("Your data", "account-data", "download", "export delete account"),
+    Entry("Billing details", "billing-details", "pencil", "address tax id vat company receipts invoices"),
     Entry("Start page", "home", "globe", "landing prices"),
 )

@@ -53,8 +53,16 @@ def own_keys(shell: Shell) -> Group:
     return Group("API keys", [new, *(Item(key.name, "key", reverse("api-key", args=[key.pk]), hint=f"akml-…{key.last4}") for key in keys)])
 
 
+def money(shell: Shell) -> Group:
+    """What is done about money."""
+    details = Item("Export transactions", "download", reverse("transactions-csv"), words="csv billing ledger")
+    return Group(
+        "Billing", [*([Item("Top up", "plus", shell.top_up_url, words="pay credit balance")] if shell.top_up_url else []), details]
+    )
+
+
 # Later pages add theirs. A group without items is left out.
-SOURCES: Sequence[Callable[[Shell], Group]] = (pages, own_keys, models)
+SOURCES: Sequence[Callable[[Shell], Group]] = (pages, own_keys, money, models)
 
 
 @require_safe

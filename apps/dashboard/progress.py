@@ -15,7 +15,7 @@ from apps.api_keys.queries import usable_keys_of
 from apps.billing.credits import balance
 from apps.billing.models import Trial
 from apps.billing.payment_step import PaymentStep, payment_step
-from apps.billing.trial import grant_due_trial
+from apps.billing.trial import card_was_used_elsewhere, grant_due_trial
 from apps.dashboard.models import Onboarding
 from apps.usage.models import Inference, Status
 from apps.usage.queries import last_inferences_with_key
@@ -36,11 +36,13 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Progress:
     """`email`: verified. `trial`: None where none was promised. `key`: the newest that can call models. `call`: the first completed
-    request that is known, `trouble`: while there is none, the newest that came and failed."""
+    request that is known, `trouble`: while there is none, the newest that came and failed. `card_used`: the card that is there brought
+    another account its trial credit."""
 
     email: str | None
     payment: PaymentStep
     trial: Trial | None
+    card_used: bool
     balance: int
     key: ApiKey | None
     call: Inference | None
@@ -79,6 +81,7 @@ def progress_of(account: Account) -> Progress:
         email=verified_email(account),
         payment=payment_step(account.pk),
         trial=trial,
+        card_used=card_was_used_elsewhere(account),
         balance=balance(account.pk).remaining,
         key=usable_keys_of(account).filter(scope=Scope.INFERENCE).first(),
         call=call,

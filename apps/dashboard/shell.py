@@ -11,7 +11,7 @@ from django.urls import NoReverseMatch, reverse
 
 from apps.accounts.access import account_or_none
 from apps.accounts.models import Account
-from apps.billing import credits
+from apps.billing import credits, stripe_client
 from apps.dashboard.navigation import ACCOUNT_MENU, MORE, SIDEBAR, Entry
 
 
@@ -57,8 +57,8 @@ class Shell:
 
     @property
     def top_up_url(self) -> str:
-        """Empty until there is a page for it."""
-        return _url_if_there("billing")
+        """Where the dialog opens; empty where this platform takes no payments."""
+        return f"{reverse('billing')}?top-up" if stripe_client.configured() else ""
 
     @property
     def inference_url(self) -> str:

@@ -15,6 +15,8 @@ from django.core import mail
 from django.test import RequestFactory
 from django.utils import timezone
 
+from apps.billing.models import NoticeKind
+from apps.dashboard.mail_preview import example
 from tests.people import new_email
 
 TEMPLATES = Path(site.BASE_DIR) / "templates"
@@ -59,7 +61,8 @@ class Words(HTMLParser):
 def send(prefix: str, **context: Any) -> Any:
     request = RequestFactory().get("/")
     with request_context(request):
-        get_adapter(request).send_mail(prefix, new_email(), {**CONTEXT, **context})
+        about_money = example(NoticeKind(prefix.rpartition("/")[2])) if prefix.startswith("billing/") else {}
+        get_adapter(request).send_mail(prefix, new_email(), {**CONTEXT, **about_money, **context})
     return mail.outbox[-1]
 
 
@@ -92,6 +95,16 @@ def test_what_others_chose_is_no_markup(prefix: str) -> None:
     assert HOSTILE in plain_words(message.body)  # text is text
     assert HOSTILE not in message.alternatives[0][0]
     assert "&lt;b" in message.alternatives[0][0]
+
+
+def test_what_banks_say_is_no_markup() -> None:
+    message = send("billing/email/auto_topup_paused", reason=HOSTILE)
+    assert HOSTILE in plain_words(message.body)
+    assert HOSTILE not in message.alternatives[0][0]
+
+
+def test_there_is_a_mail_for_every_notice_about_money() -> None:
+    assert {f"billing/email/{kind}" for kind in NoticeKind} == {name for name in MAILS if name.startswith("billing/")}
 
 
 def test_links_and_codes_are_whole_in_both() -> None:

@@ -1,0 +1,118 @@
+"""The list of transactions on the Billing page: filters, pages, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
+from typing import Any
+from urllib.parse import urlencode
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from apps.accounts.access import acting_account
+from apps.billing.models import TransactionKind
+from apps.billing.queries import Line, all_transactions, transactions_page
+from apps.core.money import usd_from_nano
+from apps.dashboard.billing_forms import TransactionFilter
+
+PAGE = 25
+CSV_CHUNK = 200  # lines
+NAMES = {
+    TransactionKind.USAGE: "Usage",
+    TransactionKind.GRANT: "Credit granted",
+    TransactionKind.PURCHASE: "Top-up",
+    TransactionKind.EXPIRY: "Expired",
+    TransactionKind.ADJUSTMENT: "Correction",
+    TransactionKind.REFUND: "Refund",
+    TransactionKind.DISPUTE: "Dispute",
+}
+WORDS = {kind: kind.name.lower() for kind in TransactionKind}
+KINDS = {word: kind for kind, word in WORDS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionList:
+    """`more` and `csv` are addresses with the filters in them; `more` is empty on the last page."""
+
+    lines: list[Line]
+    more: str
+    csv: str
+    filter: TransactionFilter
+    filtered: bool
+
+
+def transaction_list(request: HttpRequest, account_id: int) -> TransactionList:
+    """Filters that make no sense count as not given. Raises Http404 for a cursor that no list gave."""
+    form, chosen = filters_of(request.GET)
+    try:
+        page = transactions_page(account_id, **chosen, cursor=request.GET.get("after"), limit=PAGE)
+    except ValueError:
+        raise Http404 from None
+    query = {name: form.data[name] for name in form.fields if form.data.get(name)}
+    return TransactionList(
+        lines=page.lines,
+        more=f"?{urlencode({**query, 'after': page.next})}" if page.next else "",
+        csv=f"?{urlencode(query)}" if query else "",
+        filter=form,
+        filtered=bool(query),
+    )
+
+
+def filters_of(query: QueryDict) -> tuple[TransactionFilter, dict[str, Any]]:
+    """The form, and what of it makes sense as arguments of transactions_page."""
+    form = TransactionFilter(query)
+    form.fields["kind"].choices = [("", "All kinds"), *((WORDS[kind], name) for kind, name in NAMES.items())]  # type: ignore[attr-defined]
+    form.is_valid()
+    data = form.cleaned_data
+    chosen: dict[str, Any] = {"kinds": (KINDS[data["kind"]],) if data.get("kind") else ()}
+    if data.get("since"):
+        chosen["since"] = _midnight(data["since"])
+    if data.get("until") and data["until"] < date.max:
+        chosen["until"] = _midnight(data["until"] + timedelta(days=1))
+    return form, chosen
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, UTC)
+
+
+@login_required
+@require_safe
+def transactions_csv(request: HttpRequest) -> StreamingHttpResponse | HttpResponse:
+    """Every transaction that the filters leave, newest first, written while it is read."""
+    account = acting_account(request)
+    _, chosen = filters_of(request.GET)
+    response = StreamingHttpResponse(_csv(all_transactions(account.pk, **chosen)), content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="akashml-transactions-{timezone.now():%Y-%m-%d}.csv"'
+    return response
+
+
+async def _csv(lines: Iterator[Line]) -> AsyncIterator[bytes]:
+    yield _rows([("id", "time", "kind", "amount_usd", "balance_usd", "note", "receipt")])
+    while chunk := await sync_to_async(lambda: list(islice(lines, CSV_CHUNK)))():
+        yield _rows([_row(line) for line in chunk])
+
+
+def _row(line: Line) -> tuple[object, ...]:
+    balance = "" if line.balance is None else usd_from_nano(line.balance)
+    moment = line.created_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return line.id, moment, WORDS[line.kind], usd_from_nano(line.amount), balance, inert(line.note), line.receipt or ""
+
+
+def inert(text: str) -> str:
+    """A text that spreadsheets take for a text, not for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def _rows(rows: list[tuple[object, ...]]) -> bytes:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerows(rows)
+    return buffer.getvalue().encode()

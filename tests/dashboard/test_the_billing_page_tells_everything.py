@@ -1,0 +1,168 @@
+"""Promise: the Billing page shows the balance pool by pool, what happened to it line by line, and what is wrong; of one's own account alone."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client, override_settings
+from django.utils import timezone
+
+from apps.accounts.actions import Registered
+from apps.accounts.models import Account, AccountStatus
+from apps.billing.credits import Balance, PoolBalance, grant_credit, set_balance
+from apps.billing.models import AutoTopup, Debt, PauseReason, PoolKind
+from apps.core.money import NANO_PER_USD
+from apps.dashboard import transactions
+from apps.dashboard.billing import BAR, MOST_POOLS, slices_of
+from apps.dashboard.transactions import inert
+from tests.dashboard.browsing import HTMX, logged_in
+from tests.dashboard.money import paid, saved_card
+from tests.people import new_customer
+
+pytestmark = pytest.mark.money
+PAGE = "/settings/billing"
+WITH_STRIPE = override_settings(STRIPE_SECRET_KEY="sk_test_x", STRIPE_WEBHOOK_SECRET="whsec_x", STRIPE_API_BASE="http://127.0.0.1:9")
+
+
+@pytest.fixture
+def alice() -> Registered:
+    return new_customer()
+
+
+@pytest.fixture
+def client(alice: Registered) -> Client:
+    return logged_in(alice.user)
+
+
+def words(html: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+def test_pools_stand_in_the_order_in_which_they_are_used(alice: Registered, client: Client) -> None:
+    grant_credit(alice.account.pk, 30 * NANO_PER_USD, PoolKind.PURCHASED, f"a:{alice.account.pk}")
+    grant_credit(alice.account.pk, 5 * NANO_PER_USD, PoolKind.TRIAL, f"b:{alice.account.pk}", expires_at=timezone.now() + timedelta(days=9))
+    grant_credit(alice.account.pk, 15 * NANO_PER_USD, PoolKind.PROMOTION, f"c:{alice.account.pk}")
+    text = words(client.get(PAGE).text)
+    assert re.search(
+        r"Balance \$50\.00 .*1 Trial credit of \$5\.00 , expires .* 2 Promotional credit .* no expiry .* 3 Top-up of \$30\.00", text
+    )
+
+
+def test_the_bar_is_as_long_as_the_balance() -> None:
+    pools = tuple(PoolBalance(number, PoolKind.PURCHASED, None, 10, number, 0) for number in range(1, MOST_POOLS + 4))
+    slices = slices_of(Balance(pools))
+    assert (len(slices), slices[-1].more) == (MOST_POOLS + 1, 3)
+    assert sum(part.width for part in slices) == pytest.approx(BAR, abs=0.1)
+    assert sum(part.remaining for part in slices) == Balance(pools).remaining
+
+
+def test_transactions_have_a_running_balance_over_pages(alice: Registered, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transactions, "PAGE", 2)
+    for number in range(1, 6):
+        grant_credit(alice.account.pk, number * NANO_PER_USD, PoolKind.PROMOTION, f"{alice.account.pk}:{number}")
+    shown: list[str] = []
+    address = PAGE
+    while address:
+        page = client.get(address, headers=HTMX).text
+        shown += re.findall(r"\+\$(\d+)\.00.*?<data[^>]*>\$(\d+)\.00", page)
+        found = re.search(r'hx-get="(\?after=[^"]+)"', page)
+        address = f"{PAGE}{found[1]}" if found else ""
+    assert shown == [("5", "15"), ("4", "10"), ("3", "6"), ("2", "3"), ("1", "1")]
+
+
+def test_filters_leave_what_was_asked_for(alice: Registered, client: Client) -> None:
+    grant_credit(alice.account.pk, 3 * NANO_PER_USD, PoolKind.PROMOTION, f"f:{alice.account.pk}")
+    paid(alice.account, 10)
+    set_balance(alice.account.pk, 2 * NANO_PER_USD)
+    today, tomorrow = f"{timezone.now():%Y-%m-%d}", f"{timezone.now() + timedelta(days=1):%Y-%m-%d}"
+
+    def kinds(query: str) -> list[str]:
+        return re.findall(r'<th scope="row">([^<]+)</th>', client.get(f"{PAGE}?{query}", headers=HTMX).text)
+
+    assert kinds("") == ["Correction", "Top-up", "Credit granted"]
+    assert kinds("kind=purchase") == ["Top-up"]
+    assert kinds(f"since={today}&until={today}") == ["Correction", "Top-up", "Credit granted"]
+    assert kinds(f"since={tomorrow}") == []
+    assert kinds("kind=nonsense&since=31.12.2026") == ["Correction", "Top-up", "Credit granted"]
+    assert client.get(f"{PAGE}?after=nonsense").status_code == 404
+
+
+def test_the_csv_has_every_line(alice: Registered, client: Client) -> None:
+    grant_credit(alice.account.pk, 3 * NANO_PER_USD, PoolKind.PROMOTION, f"g:{alice.account.pk}", note="=HYPERLINK(1)")
+    receipt = paid(alice.account, 10)
+    answer = client.get(f"{PAGE}/transactions.csv")
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    rows: list[dict[str, Any]] = list(csv.DictReader(io.StringIO(b"".join(answer).decode())))
+    assert [(row["kind"], row["amount_usd"], row["balance_usd"], row["receipt"]) for row in rows] == [
+        ("purchase", "10", "13", str(receipt.number)),
+        ("grant", "3", "3", ""),
+    ]
+    assert rows[1]["note"] == "'=HYPERLINK(1)"
+    only = list(csv.DictReader(io.StringIO(b"".join(client.get(f"{PAGE}/transactions.csv?kind=grant")).decode())))
+    assert [row["kind"] for row in only] == ["grant"]
+
+
+def test_what_a_spreadsheet_would_run_is_text() -> None:
+    assert [inert(text) for text in ("=1", "+1", "-1", "@x", "a=1", "")] == ["'=1", "'+1", "'-1", "'@x", "a=1", ""]
+
+
+@WITH_STRIPE
+def test_a_pause_and_a_debt_are_said_at_the_top(alice: Registered, client: Client) -> None:
+    saved_card(alice.account, is_default=True)
+    AutoTopup.objects.create(
+        account=alice.account, enabled=True, threshold=10**10, amount=10**10, monthly_cap=10**11, paused_at=timezone.now(), pause_reason=PauseReason.DECLINED
+    )  # fmt: skip
+    text = words(client.get(PAGE).text)
+    assert "Auto top-up is paused. Your card was declined" in text
+    assert client.post(f"{PAGE}/auto-top-up/resume").status_code == 302
+    assert "Auto top-up is paused" not in client.get(PAGE).text
+    Account.objects.filter(pk=alice.account.pk).update(status=AccountStatus.SUSPENDED)
+    Debt.objects.create(account=alice.account, amount=7 * NANO_PER_USD, suspended=True)
+    assert "Your account is suspended. $7.00 is owed" in words(client.get(PAGE).text)
+    Debt.objects.filter(account=alice.account).delete()
+
+
+def test_without_payments_none_are_offered(client: Client) -> None:
+    page = client.get(PAGE).text
+    assert "takes no payments" in page
+    assert "?top-up" not in page
+    for path, body in (("cards", {}), ("top-up", {"amount": "10"})):
+        answer = client.post(f"{PAGE}/{path}", body)
+        assert answer.status_code in (302, 422)
+
+
+@WITH_STRIPE
+def test_a_form_that_is_wrong_keeps_what_was_typed(alice: Registered, client: Client) -> None:
+    saved_card(alice.account, is_default=True)
+    answer = client.post(f"{PAGE}/auto-top-up", {"enabled": "on", "threshold": "ten", "amount": "25", "monthly_cap": "1"}, headers=HTMX)
+    assert answer.status_code == 422
+    assert 'value="ten"' in answer.text
+    answer = client.post(f"{PAGE}/top-up", {"amount": "other", "other": "0.123", "way": "stripe"}, headers=HTMX)
+    assert answer.status_code == 422
+    assert 'value="0.123"' in answer.text
+
+
+def test_cards_payments_and_receipts_of_others_are_not_found(alice: Registered, client: Client) -> None:
+    bob = new_customer()
+    card, receipt = saved_card(bob.account, is_default=True), paid(bob.account, 10)
+    with WITH_STRIPE:
+        for path in (f"cards/{card.pk}/default", f"cards/{card.pk}/remove"):
+            assert client.post(f"{PAGE}/{path}").status_code == 404
+        assert client.post(f"{PAGE}/cards", {"replaces": str(card.pk)}).status_code == 404
+        assert client.get(f"{PAGE}/top-up/{receipt.payment_id}").status_code == 404
+    for end in ("", ".pdf"):
+        assert client.get(f"{PAGE}/receipts/{receipt.number}{end}").status_code == 404
+        assert logged_in(bob.user).get(f"{PAGE}/receipts/{receipt.number}{end}").status_code == 200
+    card.refresh_from_db()
+    assert card.removed_at is None
+    assert str(card) not in client.get(PAGE).text
+
+
+def test_nobody_sees_anything_without_logging_in() -> None:
+    for path in ("", "/transactions.csv", "/details", "/receipts/1"):
+        assert Client().get(f"{PAGE}{path}").status_code == 302
