@@ -45,11 +45,12 @@ def test_a_grant_is_one_pool_and_a_balanced_transaction(account: Account) -> Non
     assert list(postings) == [(Book.POOL, pool.pk, 5_000, account.pk), (Book.PROMOTIONS, None, -5_000, account.pk)]
 
 
-def test_a_purchase_comes_out_of_cash(account: Account) -> None:
+def test_credit_can_come_out_of_another_book(account: Account) -> None:
     cause = reference()
-    grant = credits.grant_credit(account.pk, 10**10, PoolKind.PURCHASED, cause, transaction_kind=TransactionKind.PURCHASE, book=Book.CASH)
+    kind = TransactionKind.ADJUSTMENT  # a purchase needs a payment behind it
+    grant = credits.grant_credit(account.pk, 10**10, PoolKind.PURCHASED, cause, transaction_kind=kind, book=Book.CASH)
     assert Posting.objects.get(transaction_id=grant.transaction_id, book=Book.CASH).amount == -(10**10)
-    assert LedgerTransaction.objects.filter(kind=TransactionKind.PURCHASE, reference=cause).count() == 1
+    assert LedgerTransaction.objects.filter(kind=kind, reference=cause).count() == 1
 
 
 def test_repeating_a_grant_returns_the_first_one(account: Account) -> None:

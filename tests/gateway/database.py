@@ -148,7 +148,7 @@ class Database:
         return account
 
     def pool(self, account: int, nano: int, kind: int = PoolKind.PURCHASED, expires_at: datetime | None = None) -> int:
-        """A new pool of `nano` nano-USD with its ledger transaction."""
+        """A new pool of `nano` nano-USD with its ledger transaction: a grant, whatever its kind, since no payment stands behind it."""
         with self.connection.transaction():
             self.run("SELECT FROM accounts_account WHERE id = %s FOR NO KEY UPDATE", (account,))
             pool = self.rows(
@@ -156,11 +156,7 @@ class Database:
                    VALUES (%s, %s, %s, %s, %s, 0, clock_timestamp()) RETURNING id""",
                 (account, kind, expires_at, nano, nano),
             )[0].id
-            purchased = kind == PoolKind.PURCHASED
-            book = Book.CASH if purchased else Book.PROMOTIONS
-            self.book(
-                account, TransactionKind.PURCHASE if purchased else TransactionKind.GRANT, (Book.POOL, pool, nano), (book, None, -nano)
-            )
+            self.book(account, TransactionKind.GRANT, (Book.POOL, pool, nano), (Book.PROMOTIONS, None, -nano))
         return pool
 
     def book(self, account: int, kind: int, *lines: tuple[int, int | None, int]) -> int:
