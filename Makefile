@@ -1,5 +1,6 @@
 # make run      the whole product on http://127.0.0.1:$${PORT:-8000}, state under $${DATA_DIR:-.data}
-# make test     all tests (ARGS="tests/gateway -k stream" for some)
+# make test     all tests of the product (ARGS="tests/gateway -k stream" for some)
+# make mutants  whether the tests notice each guard that is switched off (ARGS="no-credit-check" for one)
 # make check    formatting, lint, types, import floors, missing migrations
 # make soak     ten minutes of traffic under kills of every process, then the books (ARGS="--minutes 3")
 # make bench    how fast it is, beside nginx and LiteLLM (ARGS=--quick for a minute, ARGS=--help for more)
@@ -7,7 +8,7 @@
 # make lock     the lock files anew from requirements*.in (ARGS=--upgrade for newer versions)
 
 SHELL = /bin/sh
-.PHONY: run servers setup test check bench soak lock
+.PHONY: run servers setup test mutants check bench soak lock
 .DEFAULT_GOAL = run
 
 # The first of these that is Python 3.11 or later; PYTHON=… names another.
@@ -30,6 +31,9 @@ setup:
 
 test: setup
 	@exec .venv/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+mutants: setup
+	@exec .venv/bin/python -m tests.mutants $(ARGS)
 
 check: setup
 	.venv/bin/ruff check .

@@ -72,12 +72,6 @@ def run(mutant: Mutant) -> Result:
     return Result(mutant, unnoticed, nonsense, time.monotonic() - started, done.stdout)
 
 
-def notices(mutant: Mutant) -> None:
-    """Fails unless every test of the mutant does."""
-    result = run(mutant)
-    assert result.caught, f"{mutant.guard}: {result}\n{result.output[-6_000:]}"
-
-
 def _drop_databases(worker: str) -> None:
     with psycopg.connect(servers.database_url(servers.session(), "postgres"), autocommit=True) as connection:
         for name in (worker, f"{worker}_money", f"{servers.TEMPLATE}_{worker}"):
