@@ -168,7 +168,7 @@ CELERY_BEAT_SCHEDULE = {
     "go-on-with-payments": {"task": "billing.go_on", "schedule": 10, "options": {"expires": 10}},
     "watch-accounts": {"task": "billing.watch", "schedule": 60, "options": {"expires": 60}},
     "reconcile-payments": {"task": "billing.reconcile", "schedule": 3600, "options": {"expires": 3600}},
-    "fold-keys": {"task": "usage.fold_keys", "schedule": 10, "options": {"expires": 10}},
+    "fold-log": {"task": "usage.fold", "schedule": 10, "options": {"expires": 10}},
     "clear-out-accounts": {"task": "accounts.clear_out", "schedule": 3600},
 }
 

@@ -61,19 +61,48 @@ class Inference(models.Model):
         db_table = "usage_inference"
 
 
-class KeyDay(models.Model):
-    """What an API key used on a day (UTC, by settlement), as far as it is folded out of the log (sql/key_days.sql)."""
+class Grain(models.IntegerChoices):
+    """How long a cell of the sums is, in minutes. Cells begin at whole multiples in UTC; days of any time zone begin at a quarter."""
 
-    pk = models.CompositePrimaryKey("api_key_id", "day")
-    api_key_id = models.BigIntegerField()
-    day = models.DateField(help_text="UTC")
+    QUARTER = 15
+    HOUR = 60
+    DAY = 1440
+
+
+class Rollup(models.Model):
+    """Sums of the requests of a cell, by when they were settled, as far as they are folded out of the log (sql/fold.sql).
+
+    `histogram` holds bucket + 256 × count: how long requests took (buckets 0–127) and how long to their first token (128–255)."""
+
+    pk = models.CompositePrimaryKey("account_id", "grain", "start", "api_key_id", "model_id", "status", "dialect")
+    account_id = models.BigIntegerField()
+    grain = models.SmallIntegerField(choices=Grain, help_text="minutes")
+    start = models.DateTimeField()
+    api_key_id = models.BigIntegerField(help_text="0: without a key")
+    model_id = models.BigIntegerField()
+    status = models.SmallIntegerField(choices=Status)
+    dialect = models.SmallIntegerField(choices=Dialect)
     requests = models.BigIntegerField()
+    prompt_tokens = models.BigIntegerField()
+    cached_tokens = models.BigIntegerField()
+    completion_tokens = models.BigIntegerField()
+    reasoning_tokens = models.BigIntegerField()
+    cost = models.BigIntegerField(help_text="nano-USD")
     charged = models.BigIntegerField(help_text="nano-USD")
     last_admitted_at = models.DateTimeField()
+    histogram = ArrayField(models.BigIntegerField())
+
+    class Meta:
+        managed = False
+        db_table = "usage_rollup"
 
 
-class KeyFold(models.Model):
-    """Up to when the log is folded into KeyDay: one row."""
+class RollupMark(models.Model):
+    """Up to when the log is folded into Rollup: one row; `-infinity` before the first step."""
 
     id = models.SmallIntegerField(primary_key=True)
     settled_until = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "usage_rollupmark"

@@ -16,11 +16,12 @@ from apps.usage.models import Inference, Status
 
 @dataclass(frozen=True, slots=True)
 class KeyUsage:
-    """What a key used so far: every request that has ended, the last one included. The month is the current one in UTC."""
+    """What a key used so far: every request that has ended, the last one included. Month and day are the current ones in UTC."""
 
     requests: int = 0
     charged: int = 0
     charged_this_month: int = 0
+    charged_today: int = 0
     last_admitted_at: datetime | None = None
 
 

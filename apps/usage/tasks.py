@@ -5,7 +5,7 @@ from celery import shared_task
 from apps.usage import rollups
 
 
-@shared_task(name="usage.fold_keys")
-def fold_keys() -> None:
-    """Fold what the log has grown by into the days of keys."""
-    rollups.fold_keys()
+@shared_task(name="usage.fold")
+def fold_log() -> None:
+    """Fold what the log has grown by into its sums."""
+    rollups.fold()

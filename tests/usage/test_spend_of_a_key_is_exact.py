@@ -9,7 +9,7 @@ import pytest
 from apps.core.ids import uuid7, uuid7_floor
 from apps.usage.models import Status
 from apps.usage.queries import KeyUsage, usage_of_keys
-from apps.usage.rollups import fold_keys
+from apps.usage.rollups import fold
 from tests.gateway.database import Database, Ending, utc
 from tests.gateway.waiting import wait_for
 
@@ -28,7 +28,7 @@ def spent(key: int) -> tuple[int, int]:
 
 def folded(money: Database, key: int) -> tuple[int, int]:
     """(requests, nano-USD) that stand in days."""
-    days = money.rows("SELECT requests, charged FROM usage_keyday WHERE api_key_id = %s", (key,))
+    days = money.rows("SELECT requests, charged FROM usage_rollup WHERE grain = 1440 AND api_key_id = %s", (key,))
     return sum(day.requests for day in days), sum(day.charged for day in days)
 
 
@@ -39,8 +39,8 @@ def fold_all_but_the_last_second(money: Database) -> None:
 
 
 def fold_until(money: Database) -> object:
-    fold_keys()
-    return money.rows("SELECT settled_until FROM usage_keyfold")[0][0]
+    fold()
+    return money.rows("SELECT settled_until FROM usage_rollupmark")[0][0]
 
 
 def test_a_sum_is_the_same_before_and_after_folding(money: Database) -> None:
@@ -108,7 +108,7 @@ def test_two_that_fold_at_once_do_not_fold_twice(money: Database) -> None:
     before = fold_until(money)
     first = money.another()
     with first.connection.transaction():
-        first.rows("SELECT settled_until FROM usage_keyfold FOR UPDATE")
+        first.rows("SELECT settled_until FROM usage_rollupmark FOR UPDATE")
         assert fold_until(money) == before  # the other one is at it: this one does nothing, and does not wait
     fold_all_but_the_last_second(money)
     assert folded(money, key) == spent(key) == (2, 11)
@@ -120,14 +120,14 @@ def test_a_step_that_fails_leaves_everything_as_it_was(money: Database) -> None:
     key = money.key(account)
     spend(money, account, key, 5)
     fold_all_but_the_last_second(money)
-    money.run(f"ALTER TABLE usage_keyday ADD CONSTRAINT broken CHECK (api_key_id <> {key} OR charged < 10)")
+    money.run(f"ALTER TABLE usage_rollup ADD CONSTRAINT broken CHECK (api_key_id <> {key} OR charged < 10)")
     try:
         spend(money, account, key, 6)
         with pytest.raises(Exception, match="broken"):
             fold_all_but_the_last_second(money)
         assert spent(key) == (2, 11)
     finally:
-        money.run("ALTER TABLE usage_keyday DROP CONSTRAINT broken")
+        money.run("ALTER TABLE usage_rollup DROP CONSTRAINT broken")
     fold_all_but_the_last_second(money)
     assert folded(money, key) == spent(key) == (2, 11)
 

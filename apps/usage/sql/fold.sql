@@ -1,0 +1,108 @@
+-- Sums of the inference log: every request is counted in three cells, of a quarter of an hour, an hour and a day (UTC), by account, key,
+-- model, status and dialect. Quarters are there because the days of every time zone begin at one.
+--
+-- A step takes the rows that were settled in [mark, closed) and moves the mark. `closed` is a moment that no settlement can come
+-- before any more: earlier than the start of every transaction that may still write to the log. So each row is folded once, however
+-- late it came and whatever id it has. What was settled since the mark is not folded yet; readers add it (sql/reads.sql).
+
+-- The bucket of a duration: b counts what lies above 2^((b-1)/4) ms and up to 2^(b/4) ms, a fifth wider than the one before. A histogram
+-- is an array of bucket + 256 × count; the buckets of the time to the first token come behind those of the whole time, from 128 on.
+CREATE OR REPLACE FUNCTION usage_bucket(ms int) RETURNS int
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE WHEN ms <= 1 THEN 0 ELSE ceil(ln(ms::float8) * 5.770780163555854 - 1e-9)::int END
+$$;
+
+CREATE OR REPLACE FUNCTION usage_merge(one bigint[], other bigint[]) RETURNS bigint[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT coalesce(array_agg(m.bucket + m.n * 256 ORDER BY m.bucket), '{}')
+  FROM (SELECT x & 255 AS bucket, sum(x >> 8)::bigint AS n FROM unnest(one || other) x GROUP BY 1) m
+$$;
+
+-- Adds what was settled in [since, until) to the cells: the one statement that says what a cell holds. Returns how many requests.
+CREATE OR REPLACE FUNCTION usage_fold_range(since timestamptz, until timestamptz) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+  folded bigint;
+BEGIN
+  EXECUTE $fold$
+    WITH row AS (
+      SELECT i.account_id, coalesce(i.api_key_id, 0) AS api_key_id, i.model_id, i.status, i.dialect,
+        date_bin('15 minutes', i.settled_at, '2000-01-01 00:00Z') AS quarter, i.admitted_at, i.total_ms, i.first_token_ms,
+        i.prompt_tokens, i.cached_tokens, i.completion_tokens, i.reasoning_tokens, i.cost, i.charged
+      FROM usage_inference i WHERE i.settled_at >= $1 AND i.settled_at < $2
+    ), bucket AS MATERIALIZED (  -- by cell of a quarter and bucket; the sums stand with the buckets of the whole time
+      SELECT account_id, api_key_id, model_id, status, dialect, quarter, usage_bucket(total_ms) AS bucket, count(*) AS n, count(*) AS requests,
+        sum(prompt_tokens) AS prompt, sum(cached_tokens) AS cached, sum(completion_tokens) AS completion, sum(reasoning_tokens) AS reasoning,
+        sum(cost) AS cost, sum(charged) AS charged, max(admitted_at) AS last_admitted_at
+      FROM row GROUP BY 1, 2, 3, 4, 5, 6, 7
+      UNION ALL
+      SELECT account_id, api_key_id, model_id, status, dialect, quarter, 128 + usage_bucket(first_token_ms), count(*), 0, 0, 0, 0, 0, 0, 0, NULL
+      FROM row WHERE first_token_ms IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6, 7
+    ), cell AS (
+      SELECT account_id, grain, start, api_key_id, model_id, status, dialect, sum(requests)::bigint AS requests, sum(prompt)::bigint AS prompt,
+        sum(cached)::bigint AS cached, sum(completion)::bigint AS completion, sum(reasoning)::bigint AS reasoning, sum(cost)::bigint AS cost,
+        sum(charged)::bigint AS charged, max(last_admitted_at) AS last_admitted_at, array_agg(bucket + n * 256 ORDER BY bucket) AS histogram
+      FROM (SELECT b.account_id, g.grain, date_bin(g.width, b.quarter, '2000-01-01 00:00Z') AS start, b.api_key_id, b.model_id, b.status, b.dialect, b.bucket,
+              sum(b.n)::bigint AS n, sum(b.requests) AS requests, sum(b.prompt) AS prompt, sum(b.cached) AS cached, sum(b.completion) AS completion,
+              sum(b.reasoning) AS reasoning, sum(b.cost) AS cost, sum(b.charged) AS charged, max(b.last_admitted_at) AS last_admitted_at
+            FROM bucket b CROSS JOIN (VALUES (15, interval '15 minutes'), (60, interval '1 hour'), (1440, interval '1 day')) g (grain, width)
+            GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) s
+      GROUP BY 1, 2, 3, 4, 5, 6, 7
+    ), written AS (
+      INSERT INTO usage_rollup AS r (account_id, grain, start, api_key_id, model_id, status, dialect, requests, prompt_tokens, cached_tokens,
+        completion_tokens, reasoning_tokens, cost, charged, last_admitted_at, histogram)
+      SELECT * FROM cell ORDER BY account_id, grain, start
+      ON CONFLICT (account_id, grain, start, api_key_id, model_id, status, dialect) DO UPDATE SET requests = r.requests + excluded.requests,
+        prompt_tokens = r.prompt_tokens + excluded.prompt_tokens, cached_tokens = r.cached_tokens + excluded.cached_tokens,
+        completion_tokens = r.completion_tokens + excluded.completion_tokens, reasoning_tokens = r.reasoning_tokens + excluded.reasoning_tokens,
+        cost = r.cost + excluded.cost, charged = r.charged + excluded.charged,
+        last_admitted_at = greatest(r.last_admitted_at, excluded.last_admitted_at), histogram = usage_merge(r.histogram, excluded.histogram)
+    )
+    SELECT coalesce(sum(requests), 0) FROM bucket
+  $fold$ INTO folded USING since, until;  -- EXECUTE plans with these very moments: only the end of the log is read
+  RETURN folded;
+END $$;
+
+-- One step of at most `most`. True when there is more to fold. Of two at the same time one does nothing.
+CREATE OR REPLACE FUNCTION usage_fold(most interval) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+  mark timestamptz;
+  closed timestamptz;
+  first timestamptz;
+  until timestamptz;
+BEGIN
+  SELECT m.settled_until INTO mark FROM usage_rollupmark m FOR UPDATE SKIP LOCKED;
+  IF mark IS NULL THEN RETURN false; END IF;
+  -- In statements of their own: what ended before the first one is visible to the last one.
+  -- A transaction without an id has written nothing, and statements of ours end within a minute. Whoever we may not look at counts
+  -- as having begun a minute ago.
+  SELECT least(clock_timestamp() - interval '1 second', min(CASE
+    WHEN a.query = '<insufficient privilege>' THEN clock_timestamp() - interval '1 minute'
+    WHEN a.backend_xid IS NOT NULL OR a.xact_start > clock_timestamp() - interval '1 minute' THEN a.xact_start END))
+  INTO closed
+  FROM pg_stat_activity a WHERE a.datname = current_database() AND a.backend_type = 'client backend' AND a.pid <> pg_backend_pid();
+  -- Over a stretch in which nothing was settled in one stride. EXECUTE: see above.
+  EXECUTE 'SELECT i.settled_at FROM usage_inference i WHERE i.settled_at >= $1 ORDER BY i.settled_at LIMIT 1' INTO first USING mark;
+  IF closed <= mark THEN RETURN false; END IF;
+  mark := greatest(mark, least(closed, first));
+  until := least(closed, mark + most);
+  PERFORM usage_fold_range(mark, until);
+  UPDATE usage_rollupmark SET settled_until = until;
+  RETURN until < closed;
+END $$;
+
+-- Makes the cells of a day (UTC) again from the log, as far as the mark has come. Returns how many requests they hold. Any number of
+-- times, at any time: readers see the day as it was or as it is. Waits for a step of the fold.
+CREATE OR REPLACE FUNCTION usage_refold(day date) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+  mark timestamptz;
+  since timestamptz := day::timestamp AT TIME ZONE 'UTC';
+  until timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
+BEGIN
+  SELECT m.settled_until INTO STRICT mark FROM usage_rollupmark m FOR UPDATE;
+  DELETE FROM usage_rollup r WHERE r.start >= since AND r.start < until;
+  IF least(until, mark) <= since THEN RETURN 0; END IF;
+  RETURN usage_fold_range(since, least(until, mark));
+END $$;
