@@ -81,6 +81,7 @@ JOURNAL_MAX_BYTES = env.integer("JOURNAL_MAX_BYTES", 64_000_000, 10_000, 100_000
 PING_EVERY_S = env.seconds("PING_EVERY_S", 10, 0.1, 600)  # signs of life in streams of a dialect that knows them, while a backend is silent
 METRICS_TOKEN = env.text("METRICS_TOKEN")  # for /metrics from other machines; empty: from this one only
 DRAIN_S = env.seconds("DRAIN_S", 15, 0, 600)
+LOG_RETENTION_MONTHS = env.integer("LOG_RETENTION_MONTHS", 0, 0, 1200)  # whole months of the inference log that are kept; 0: all
 CORS_ORIGINS = env.words("CORS_ORIGINS")  # web pages of these origins may call the API from a browser; * for any
 for _origin in CORS_ORIGINS:
     if _origin != "*" and (not _origin.startswith(("http://", "https://")) or _origin.count("/") != 2):
@@ -169,6 +170,7 @@ CELERY_BEAT_SCHEDULE = {
     "watch-accounts": {"task": "billing.watch", "schedule": 60, "options": {"expires": 60}},
     "reconcile-payments": {"task": "billing.reconcile", "schedule": 3600, "options": {"expires": 3600}},
     "fold-log": {"task": "usage.fold", "schedule": 10, "options": {"expires": 10}},
+    "drop-old-months": {"task": "usage.drop_old_months", "schedule": 3600},
     "clear-out-accounts": {"task": "accounts.clear_out", "schedule": 3600},
 }
 

@@ -21,9 +21,11 @@ from apps.accounts.profile import profile
 from apps.api.anthropic import AnthropicHealth, AnthropicModelDetail, AnthropicModels
 from apps.api.credits import Credits, Transactions
 from apps.api.inference import ChatCompletions, Completions, CountTokens, Messages
+from apps.api.inferences import Inference, Inferences
 from apps.api.keys import Key, Keys, KeyUsage, RegenerateKey, RevokeKey
 from apps.api.metrics import metrics
 from apps.api.model_list import ModelDetail, Models
+from apps.api.usage import Usage
 from apps.api.views import UnknownAddress
 from apps.billing.webhook import webhook
 from apps.dashboard import account_data, billing, home, keys, mail_preview, payments, receipts, transactions
@@ -77,6 +79,9 @@ management: list[URLPattern | URLResolver] = [
     *both("api/v1/keys/<int:key_id>/usage", KeyUsage.as_view(), "api-v1-key-usage"),
     *both("api/v1/credits", Credits.as_view(), "api-v1-credits"),
     *both("api/v1/transactions", Transactions.as_view(), "api-v1-transactions"),
+    *both("api/v1/usage", Usage.as_view(), "api-v1-usage"),
+    *both("api/v1/inferences", Inferences.as_view(), "api-v1-inferences"),
+    *both("api/v1/inferences/<uuid:inference_id>", Inference.as_view(), "api-v1-inference"),
     re_path(r"^api/v1(?:/[\s\S]*)?\Z", UnknownAddress.as_view()),
 ]
 pages: list[URLPattern | URLResolver] = [

@@ -44,19 +44,40 @@ INVARIANTS: dict[str, tuple[str, str]] = {
         "SELECT format('inference %s is logged and still held', h.id) FROM gateway_hold h JOIN usage_inference i ON i.id = h.id",
     ),
     "I6": (
-        "What the inference log charged is the usage revenue of the ledger, per account; cost − charged is what was written off.",
+        "What the inference log charged (dropped months included) is the usage revenue of the ledger, per account; cost − charged is what was written off; and the sums of the log are its own.",
         """SELECT format('account %s: log charged %s, revenue %s', coalesce(i.account_id, r.account_id), coalesce(i.charged, 0), coalesce(r.amount, 0))
-           FROM (SELECT account_id, sum(charged) AS charged FROM usage_inference GROUP BY account_id) i
+           FROM (SELECT account_id, sum(charged) AS charged FROM (
+                   SELECT account_id, charged FROM usage_inference UNION ALL SELECT account_id, charged FROM usage_foldedmonth) x GROUP BY account_id) i
            FULL JOIN (SELECT account_id, sum(amount) AS amount FROM billing_posting WHERE book = 2 GROUP BY account_id) r ON r.account_id = i.account_id
            WHERE coalesce(i.charged, 0) <> coalesce(r.amount, 0)
            UNION ALL SELECT format('inference %s: cost − charged is %s, written off %s', coalesce(i.id, w.inference_id), i.cost - i.charged, coalesce(w.amount, 0))
              FROM usage_inference i FULL JOIN billing_writeoff w ON w.inference_id = i.id WHERE coalesce(i.cost - i.charged, -1) <> coalesce(w.amount, 0)
+               AND (i.id IS NOT NULL OR NOT EXISTS (SELECT FROM usage_foldedmonth m WHERE m.account_id = w.account_id
+                 AND w.inference_id >= usage_uuid7_floor(m.month::timestamp AT TIME ZONE 'UTC')
+                 AND w.inference_id < usage_uuid7_floor((m.month + interval '1 month') AT TIME ZONE 'UTC')))
+           UNION ALL SELECT format('account %s, %s: cost − charged is %s, written off %s', m.account_id, m.month, m.cost - m.charged, w.amount) FROM usage_foldedmonth m
+             CROSS JOIN LATERAL (SELECT coalesce(sum(x.amount), 0) AS amount FROM billing_writeoff x WHERE x.account_id = m.account_id
+               AND x.inference_id >= usage_uuid7_floor(m.month::timestamp AT TIME ZONE 'UTC')
+               AND x.inference_id < usage_uuid7_floor((m.month + interval '1 month') AT TIME ZONE 'UTC')
+               AND NOT EXISTS (SELECT FROM usage_inference i WHERE i.id = x.inference_id)) w
+             WHERE m.cost - m.charged <> w.amount
            UNION ALL SELECT format('inference %s: charged %s, its pools paid %s', i.id, i.charged, a.amount) FROM usage_inference i
              CROSS JOIN LATERAL (SELECT coalesce(sum(x), 0) AS amount FROM unnest(i.paid_amounts) x) a WHERE i.charged <> a.amount
            UNION ALL SELECT format('transaction %s: posted %s, its inferences were charged %s', t.id, p.amount, coalesce(i.amount, 0)) FROM billing_ledgertransaction t
              JOIN (SELECT transaction_id, sum(amount) AS amount FROM billing_posting WHERE book = 2 GROUP BY transaction_id) p ON p.transaction_id = t.id
              LEFT JOIN (SELECT transaction_id, sum(charged) AS amount FROM usage_inference GROUP BY transaction_id) i ON i.transaction_id = t.id
-             WHERE t.kind = 1 AND p.amount <> coalesce(i.amount, 0)""",
+             WHERE t.kind = 1 AND p.amount <> coalesce(i.amount, 0)  -- one whose inferences may be dropped is part of the sums above
+               AND NOT EXISTS (SELECT FROM usage_foldedmonth m WHERE m.account_id = t.account_id AND t.created_at <= m.latest)
+           UNION ALL SELECT format('account %s: cells of %s minutes have %s requests, %s tokens and %s nano-USD, the log %s, %s and %s', coalesce(r.account_id, l.account_id),
+               coalesce(r.grain, l.grain), r.requests, r.tokens, r.charged, l.requests, l.tokens, l.charged)
+             FROM (SELECT account_id, grain, sum(requests) AS requests, sum(prompt_tokens + cached_tokens + completion_tokens + reasoning_tokens) AS tokens,
+                     sum(cost) AS cost, sum(charged) AS charged FROM usage_rollup GROUP BY account_id, grain) r
+             FULL JOIN (SELECT x.account_id, g.grain, sum(x.requests) AS requests, sum(x.tokens) AS tokens, sum(x.cost) AS cost, sum(x.charged) AS charged FROM (
+                 SELECT account_id, 1 AS requests, prompt_tokens + cached_tokens + completion_tokens + reasoning_tokens::bigint AS tokens, cost, charged
+                 FROM usage_inference WHERE settled_at < (SELECT settled_until FROM usage_rollupmark)
+                 UNION ALL SELECT account_id, requests, prompt_tokens + cached_tokens + completion_tokens + reasoning_tokens, cost, charged FROM usage_foldedmonth) x
+               CROSS JOIN (VALUES (15::smallint), (60), (1440)) g (grain) GROUP BY x.account_id, g.grain) l ON l.account_id = r.account_id AND l.grain = r.grain
+             WHERE (r.requests, r.tokens, r.cost, r.charged) IS DISTINCT FROM (l.requests, l.tokens, l.cost, l.charged)""",
     ),
     "I7": (
         "One credit per payment: what payments brought, what went back and what is owed for it is what the ledger says.",
@@ -90,7 +111,7 @@ TOTALS = {
     "cash": "SELECT coalesce(-sum(amount), 0) FROM billing_posting WHERE book = 4",
     "owed": "SELECT coalesce(sum(amount), 0) FROM billing_debt",
     "written_off": "SELECT coalesce(sum(amount), 0) FROM billing_writeoff",
-    "inferences": "SELECT count(*) FROM usage_inference",
+    "inferences": "SELECT (SELECT count(*) FROM usage_inference) + (SELECT coalesce(sum(requests), 0) FROM usage_foldedmonth)",
     "transactions": "SELECT count(*) FROM billing_ledgertransaction",
 }
 

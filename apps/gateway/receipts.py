@@ -68,7 +68,7 @@ def receipt(account_id: int, identifier: UUID) -> InferenceReceipt | None:
         row,
         Model.objects.filter(pk=row.model_id).first(),
         price,
-        ApiKey.objects.filter(pk=row.api_key_id).first(),
+        ApiKey.objects.filter(pk=row.api_key_id or 0).first(),
         cost_lines(row, price) if price else [],
         [Payment(pools[pool], amount) for pool, amount in zip(row.paid_pools, row.paid_amounts, strict=True) if pool in pools],
         RULES[Status(row.status)],

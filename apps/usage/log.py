@@ -90,7 +90,7 @@ def one(account_id: int, identifier: UUID) -> Inference | None:
 
 def _bounds(account_id: int, filters: LogFilters, before: UUID | None, after: UUID | None) -> tuple[str, list[Any]]:
     """What an index of the log answers: account and ids."""
-    bounds, values = ["account_id = %s"], [account_id]
+    bounds, values = ["account_id = %s"], list[Any]([account_id])
     for sign, identifier in (
         ("<", before),
         (">", after),

@@ -106,3 +106,19 @@ class RollupMark(models.Model):
     class Meta:
         managed = False
         db_table = "usage_rollupmark"
+
+
+class FoldedMonth(models.Model):
+    """What a month of the log came to whose rows were dropped (sql/retention.sql), for ever. Counted by check_ledger."""
+
+    pk = models.CompositePrimaryKey("account_id", "month")
+    account_id = models.BigIntegerField()
+    month = models.DateField(help_text="its first day, UTC, by arrival of the requests")
+    requests = models.BigIntegerField()
+    prompt_tokens = models.BigIntegerField()
+    cached_tokens = models.BigIntegerField()
+    completion_tokens = models.BigIntegerField()
+    reasoning_tokens = models.BigIntegerField()
+    cost = models.BigIntegerField(help_text="nano-USD")
+    charged = models.BigIntegerField(help_text="nano-USD")
+    latest = models.DateTimeField(help_text="when the last of them was settled")

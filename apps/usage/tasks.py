@@ -9,3 +9,9 @@ from apps.usage import rollups
 def fold_log() -> None:
     """Fold what the log has grown by into its sums."""
     rollups.fold()
+
+
+@shared_task(name="usage.drop_old_months")
+def drop_old_months() -> None:
+    """Drop what of the log is kept long enough."""
+    rollups.drop_old_months()

@@ -35,6 +35,9 @@ def test_every_operation_is_published(operations: dict[str, Any]) -> None:
         "POST /api/v1/keys/{key_id}/regenerate",
         "POST /api/v1/keys/{key_id}/revoke",
         "GET /api/v1/keys/{key_id}/usage",
+        "GET /api/v1/usage",
+        "GET /api/v1/inferences",
+        "GET /api/v1/inferences/{inference_id}",
     }
 
 

@@ -93,7 +93,7 @@ BEGIN
 END $$;
 
 -- Makes the cells of a day (UTC) again from the log, as far as the mark has come. Returns how many requests they hold. Any number of
--- times, at any time: readers see the day as it was or as it is. Waits for a step of the fold.
+-- times, at any time: readers see the day as it was or as it is. Waits for a step of the fold. Refuses a day of which the log is dropped.
 CREATE OR REPLACE FUNCTION usage_refold(day date) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -102,6 +102,9 @@ DECLARE
   until timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
 BEGIN
   SELECT m.settled_until INTO STRICT mark FROM usage_rollupmark m FOR UPDATE;
+  IF EXISTS (SELECT FROM usage_foldedmonth f WHERE f.latest >= since) THEN
+    RAISE EXCEPTION 'the log of % is not complete any more: months of it were dropped', day;
+  END IF;
   DELETE FROM usage_rollup r WHERE r.start >= since AND r.start < until;
   IF least(until, mark) <= since THEN RETURN 0; END IF;
   RETURN usage_fold_range(since, least(until, mark));
