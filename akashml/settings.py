@@ -364,6 +364,9 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.choice("LOG_LEVEL", "INFO", ["DEBUG", "INFO", "WARNING", "ERROR"])},
-    # One line per request or per outgoing call is the access log's business (the inference log has every request).
-    "loggers": {name: {"level": "WARNING"} for name in ("httpx", "httpcore", "asyncio", "daphne", "django.channels.server", "stripe")},
+    # One line per request or per outgoing call is the access log's business (the inference log has every request), and dozens per
+    # receipt are nobody's.
+    "loggers": {
+        name: {"level": "WARNING"} for name in ("httpx", "httpcore", "asyncio", "daphne", "django.channels.server", "stripe", "fontTools")
+    },
 }

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.test import Client, override_settings
 from django.utils import timezone
 
@@ -92,19 +93,27 @@ def test_filters_leave_what_was_asked_for(alice: Registered, client: Client) -> 
     assert client.get(f"{PAGE}?after=nonsense").status_code == 404
 
 
+@async_to_sync
+async def whole(answer: Any) -> bytes:
+    return b"".join([part async for part in answer])
+
+
+def csv_rows(answer: Any) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(whole(answer).decode())))
+
+
 def test_the_csv_has_every_line(alice: Registered, client: Client) -> None:
     grant_credit(alice.account.pk, 3 * NANO_PER_USD, PoolKind.PROMOTION, f"g:{alice.account.pk}", note="=HYPERLINK(1)")
     receipt = paid(alice.account, 10)
     answer = client.get(f"{PAGE}/transactions.csv")
     assert answer.headers["Content-Disposition"].startswith("attachment")
-    rows: list[dict[str, Any]] = list(csv.DictReader(io.StringIO(b"".join(answer).decode())))
+    rows = csv_rows(answer)
     assert [(row["kind"], row["amount_usd"], row["balance_usd"], row["receipt"]) for row in rows] == [
         ("purchase", "10", "13", str(receipt.number)),
         ("grant", "3", "3", ""),
     ]
     assert rows[1]["note"] == "'=HYPERLINK(1)"
-    only = list(csv.DictReader(io.StringIO(b"".join(client.get(f"{PAGE}/transactions.csv?kind=grant")).decode())))
-    assert [row["kind"] for row in only] == ["grant"]
+    assert [row["kind"] for row in csv_rows(client.get(f"{PAGE}/transactions.csv?kind=grant"))] == ["grant"]
 
 
 def test_what_a_spreadsheet_would_run_is_text() -> None:
