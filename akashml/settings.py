@@ -113,6 +113,11 @@ if STRIPE_SECRET_KEY and not STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_
     raise ImproperlyConfigured("STRIPE_SECRET_KEY is not a secret key of Stripe: it starts with sk_live_, rk_live_, sk_test_ or rk_test_.")
 if bool(STRIPE_SECRET_KEY) != bool(STRIPE_WEBHOOK_SECRET):
     raise ImproperlyConfigured("STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET go together: without the latter no webhook can be trusted.")
+if PRODUCTION and STRIPE_SECRET_KEY and not STRIPE_LIVE:
+    raise ImproperlyConfigured(
+        "STRIPE_SECRET_KEY is a key of Stripe's test mode, in which anybody tops up for nothing: production takes a live key (sk_live_…). "
+        "Try test mode with ENVIRONMENT=development."
+    )
 STRIPE_TIMEOUT_S = env.seconds("STRIPE_TIMEOUT_S", 20, 0.1, 80)
 if STRIPE_LIVE and STRIPE_API_BASE:
     raise ImproperlyConfigured("STRIPE_API_BASE is for a simulator: a live key is sent to Stripe alone.")

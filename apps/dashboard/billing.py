@@ -59,7 +59,7 @@ def page(request: HttpRequest, account: Account) -> dict[str, object]:
     cards, offered = queries.cards_of(account.pk), stripe_client.configured()
     return {
         "offered": offered,
-        "simulated": offered and bool(settings.STRIPE_API_BASE) and not settings.STRIPE_LIVE,
+        "test_mode": offered and not settings.STRIPE_LIVE,
         "balance": balance,
         "slices": slices_of(balance),
         "bar": BAR,

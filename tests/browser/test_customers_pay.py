@@ -38,6 +38,7 @@ pytestmark = [pytest.mark.money, pytest.mark.timeout(300)]
 
 ASKS, DECLINED, SAVED_BUT_DECLINED, GOOD = "4000002760003184", "4000000000000002", "4000000000000341", "4242424242424242"
 PATIENCE_S = 60
+NARROW_AND_WIDE = (320, 1440)
 
 
 @pytest.fixture(scope="module")
@@ -113,10 +114,10 @@ def test_a_top_up_that_the_bank_wants_confirmed(customer_page: Page, member: Reg
     page = customer_page
     page.goto("/settings/billing")
     expect(page.get_by_text("There is no credit left")).to_be_visible()
-    assert_sound(page)
+    assert_sound(page, themes=("dark",), widths=NARROW_AND_WIDE)
     page.get_by_role("button", name="Top up").or_(page.get_by_role("link", name="Top up")).first.click()
     expect(page.get_by_role("dialog")).to_be_visible()
-    assert_sound(page, widths=(320, 1440))
+    assert_sound(page, widths=NARROW_AND_WIDE)
     choose_top_up(page, "3")
     expect(page.get_by_role("dialog")).to_contain_text("One field needs a change")
     assert balance(member.account.pk).remaining == 0
@@ -124,14 +125,14 @@ def test_a_top_up_that_the_bank_wants_confirmed(customer_page: Page, member: Reg
     choose_top_up(page, "32.50")
     page.wait_for_url("**/c/pay/**")
     expect(page.get_by_role("heading", level=1)).to_have_text("Pay $32.50")
-    assert_sound(page, widths=(320, 1440))
+    assert_sound(page, themes=("light",), widths=NARROW_AND_WIDE)
     enter_card(page, ASKS, "Pay $32.50")
     page.wait_for_url("**/3ds/**")
-    assert_sound(page, widths=(320, 1440))
+    assert_sound(page, themes=("dark",), widths=NARROW_AND_WIDE)
     page.get_by_role("button", name="Complete authentication").click()
     page.wait_for_url("**/settings/billing/top-up/**")
     expect(page.get_by_role("heading", name="$32.50 is on your account")).to_be_visible()
-    assert_sound(page, widths=(320, 1440))
+    assert_sound(page, themes=("dark",), widths=NARROW_AND_WIDE)
     assert balance(member.account.pk).remaining == 32_500_000_000
 
     page.get_by_role("link", name="Done").click()
@@ -143,7 +144,7 @@ def test_a_top_up_that_the_bank_wants_confirmed(customer_page: Page, member: Reg
     assert_sound(page)
     page.get_by_role("link", name="Receipt", exact=True).click()
     expect(page.get_by_text("Total, US dollars")).to_be_visible()
-    assert_sound(page, widths=(320, 1440))
+    assert_sound(page, themes=("light",), widths=NARROW_AND_WIDE)
     with page.expect_download() as download:
         page.get_by_role("link", name="PDF").click()
     assert download.value.path().read_bytes().startswith(b"%PDF-")
@@ -160,7 +161,7 @@ def test_declined_cards_charge_nothing_and_say_so(customer_page: Page, member: R
     add_card(page, SAVED_BUT_DECLINED)
     choose_top_up(page, "25", "Visa ending in 0341")
     expect(page.get_by_role("alert")).to_contain_text("The card was declined.")
-    assert_sound(page, widths=(320, 1440))
+    assert_sound(page, themes=("dark",), widths=NARROW_AND_WIDE)
     expect(page.get_by_role("dialog").get_by_label("$25", exact=True)).to_be_checked()
     assert balance(member.account.pk).remaining == 0
 
@@ -176,7 +177,7 @@ def test_a_newcomer_adds_a_card_and_gets_the_trial_credit(customer_page: Page, m
     promise_trial(member.account)
     page = customer_page
     page.goto("/dashboard")
-    assert_sound(page, widths=(320, 1440))
+    assert_sound(page, themes=("light",), widths=NARROW_AND_WIDE)
     page.get_by_role("button", name="Add a card").click()
     enter_card(page, "4242420000000018", "Save card")
     page.wait_for_url("**/dashboard/onboarding")
@@ -213,7 +214,7 @@ def test_usage_that_crosses_the_threshold_tops_up_by_itself(
     form.get_by_label("At most in a month").fill("8")
     form.get_by_role("button", name="Save").click()
     expect(form.locator(".badge")).to_have_text("On")
-    assert_sound(page, widths=(320, 1440))
+    assert_sound(page, themes=("dark",), widths=NARROW_AND_WIDE)
 
     _, secret = create_key(account, "spender")
     with httpx.Client(base_url=site.base_url, headers={"Authorization": f"Bearer {secret}"}, timeout=30) as api:

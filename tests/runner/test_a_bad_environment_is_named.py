@@ -41,6 +41,14 @@ def test_production_has_no_development_defaults(tmp_path: Path, name: str) -> No
     refused(tmp_path, name, **{key: value for key, value in PRODUCTION.items() if key != name})
 
 
+@pytest.mark.parametrize(
+    ("key", "name"), [("sk_test_1", "STRIPE_SECRET_KEY"), ("pk_live_1", "STRIPE_SECRET_KEY"), ("sk_live_1", "STRIPE_WEBHOOK_SECRET")]
+)
+def test_production_takes_real_payments_or_none(tmp_path: Path, key: str, name: str) -> None:
+    secret = {} if name == "STRIPE_WEBHOOK_SECRET" else {"STRIPE_WEBHOOK_SECRET": "whsec_1"}
+    assert key not in refused(tmp_path, name, **PRODUCTION, STRIPE_SECRET_KEY=key, **secret)
+
+
 def test_a_password_in_an_address_is_not_repeated(tmp_path: Path) -> None:
     assert "hunter2" not in refused(tmp_path, "DATABASE_URL", DATABASE_URL="mysql://app:hunter2@db/akashml")
 
