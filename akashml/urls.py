@@ -28,7 +28,20 @@ from apps.api.model_list import ModelDetail, Models
 from apps.api.usage import Usage
 from apps.api.views import UnknownAddress
 from apps.billing.webhook import webhook
-from apps.dashboard import account_data, billing, home, keys, mail_preview, payments, receipts, transactions
+from apps.dashboard import (
+    account_data,
+    billing,
+    exports,
+    home,
+    inference_page,
+    keys,
+    log_page,
+    mail_preview,
+    payments,
+    receipts,
+    transactions,
+    usage_page,
+)
 from apps.dashboard.landing import landing
 from apps.dashboard.palette import palette
 from apps.dashboard.style import style_page
@@ -97,6 +110,12 @@ pages: list[URLPattern | URLResolver] = [
     *both("settings/api-keys/<int:key_id>/minute", keys.key_minute, "api-key-minute"),
     *both("settings/api-keys/<int:key_id>/regenerate", keys.key_regenerate, "regenerate-api-key"),
     *both("settings/api-keys/<int:key_id>/revoke", keys.key_revoke, "revoke-api-key"),
+    *both("usage", usage_page.usage, "usage"),
+    *both("usage/export", exports.export_usage, "export-usage"),
+    *both("inferences/export", exports.export_log, "export-inferences"),
+    *both("inferences", log_page.inferences, "inferences"),
+    *both("inferences/new", log_page.new_inferences, "new-inferences"),
+    *both("inferences/<uuid:identifier>", inference_page.inference, "inference"),
     *both("settings/billing", billing.billing, "billing"),
     *both("settings/billing/transactions.csv", transactions.transactions_csv, "transactions-csv"),
     *both("settings/billing/top-up", payments.top_up, "top-up"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -15,31 +13,19 @@ from apps.accounts.access import acting_account, current_user
 from apps.accounts.models import Account
 from apps.api_keys.actions import create_key
 from apps.api_keys.models import ApiKey
-from apps.api_keys.queries import keys_of
-from apps.billing.credits import balance
-from apps.catalog.models import Model
 from apps.catalog.queries import BUILT_IN_MODEL, model_to_try
 from apps.dashboard.key_forms import SENSIBLE
 from apps.dashboard.keys import never_kept
+from apps.dashboard.log_page import LogPage
+from apps.dashboard.overview import overview_of
 from apps.dashboard.progress import Progress, is_new, look_for_call, progress_of, skip
 from apps.dashboard.snippets import PROMPT, first_call
-from apps.usage.models import Inference
-from apps.usage.queries import in_use, last_inferences
+from apps.dashboard.usage_page import zone_of
 
 FIRST_KEY = "my-first-key"
 ASSISTANT_PROMPT = "What does a refused request cost?"
-NEWEST_KEYS, NEWEST_INFERENCES = 5, 10
 # How long to wait before asking again whether a call came in: (asked so often, seconds). After an hour nobody asks any more.
 PACE = ((60, 2), (156, 5), (356, 15))
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A line of the overview's log: names for the numbers in it, where what they name still exists."""
-
-    inference: Inference
-    model: Model | None
-    key: ApiKey | None
 
 
 @login_required
@@ -112,18 +98,9 @@ def checklist(request: HttpRequest, progress: Progress, key: ApiKey | None = Non
 
 
 def overview(request: HttpRequest, account: Account) -> HttpResponse:
-    """Balance, keys, last requests."""
-    inferences = last_inferences(account.pk, NEWEST_INFERENCES)
-    models = Model.objects.in_bulk({row.model_id for row in inferences})
-    keys = ApiKey.objects.filter(account=account).in_bulk({row.api_key_id for row in inferences if row.api_key_id})
-    newest = in_use(list(keys_of(account)[:NEWEST_KEYS]))
-    context = {
-        "balance": balance(account.pk),
-        "keys": newest,
-        "inferences": [Row(row, models.get(row.model_id), keys.get(row.api_key_id or 0)) for row in inferences],
-        "resumable": is_unfinished(account),
-        **ways_on(),
-    }
+    zone = zone_of(request)
+    seen = overview_of(account, zone)
+    context = {"seen": seen, "last": LogPage(seen.inferences, "", None), "zone": zone.key, "resumable": is_unfinished(account)}
     return render(request, "dashboard/overview.html", context)
 
 

@@ -29,6 +29,8 @@ SIDEBAR: Sequence[Sequence[Entry]] = (
     (
         Entry("Dashboard", "dashboard", "home", "overview start balance"),
         Entry("API keys", "api-keys", "key", "token secret limits rate management"),
+        Entry("Usage", "usage", "usage", "spend cost tokens charts forecast export trend"),
+        Entry("Inferences", "inferences", "list", "log requests history latency errors cost"),
         Entry("Billing", "billing", "card", "balance credit top-up payment card auto receipts invoices transactions"),
     ),
     (Entry("Settings", "settings", "gear", "profile security password passkey sessions export delete", also=("/accounts",)),),

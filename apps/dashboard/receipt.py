@@ -33,22 +33,24 @@ def receipt(usage: Usage, rates: Rates) -> Receipt:
     """Every amount exact; the last line is what rounding up to a nano-dollar added, if anything."""
     lines = breakdown(usage, rates)
     total = -(-cost_pico(usage, rates) // PICO_PER_NANO) * PICO_PER_NANO
-    decimals = max(LEAST_DECIMALS, *(_decimals(amount) for amount in [total, *(line.amount_pico for line in lines)]))
+    decimals = max(LEAST_DECIMALS, *(decimals_of(amount) for amount in [total, *(line.amount_pico for line in lines)]))
     return Receipt(
-        [Row(NAMES.get(line.item, "Rounding"), _factors(line), _usd(line.amount_pico, decimals)) for line in lines], _usd(total, decimals)
+        [Row(NAMES.get(line.item, "Rounding"), factors_of(line), usd(line.amount_pico, decimals)) for line in lines], usd(total, decimals)
     )
 
 
-def _factors(line: Line) -> str:
+def factors_of(line: Line) -> str:
+    """`3,904 × $1.30/M`; empty for what has no price per token."""
     if line.item not in NAMES:
         return ""
     return f"{figures.count(line.quantity)} × {figures.price(line.price_pico)}/M" if line.item != "request" else ""
 
 
-def _usd(pico: int, decimals: int) -> str:
-    return f"${Decimal(pico) / PICO_PER_USD:.{decimals}f}"
+def usd(pico: int, decimals: int) -> str:
+    """pico-USD with so many decimals."""
+    return f"{figures.MINUS if pico < 0 else ''}${Decimal(abs(pico)) / PICO_PER_USD:.{decimals}f}"
 
 
-def _decimals(pico: int) -> int:
+def decimals_of(pico: int) -> int:
     """How many an amount needs."""
-    return 12 - (len(text := f"{pico:012d}") - len(text.rstrip("0"))) if pico else 0
+    return 12 - (len(text := f"{abs(pico):012d}") - len(text.rstrip("0"))) if pico else 0

@@ -19,6 +19,7 @@ register.filter("change", figures.change)
 register.filter("count", figures.count)
 register.filter("price", figures.price)
 register.filter("seconds", figures.seconds)
+register.filter("milliseconds", lambda value: figures.seconds(round(value)))
 
 
 @register.filter
@@ -63,6 +64,12 @@ def day(moment: datetime | None, missing: str = "–") -> SafeString | str:
 def exact(moment: datetime | None, missing: str = "–") -> str:
     """`27 Nov 2026, 14:02:18 UTC`."""
     return missing if moment is None else figures.exact(timezone.localtime(moment))
+
+
+@register.filter
+def short(value: object) -> str:
+    """An id as text, shortened in the middle."""
+    return figures.short_id(str(value))
 
 
 @register.filter
