@@ -20,7 +20,9 @@ from tests.usage.log import log_inference
 
 def priced_model(name: str = "", input_pico: int = 130_000, output_pico: int = 400_000, **price: int) -> Model:
     """A model of its own with one price."""
-    model, _ = save_model(name or f"test/m-{uuid7().hex[-12:]}", {"is_active": True}, {"input_pico": input_pico, "output_pico": output_pico, **price})
+    model, _ = save_model(
+        name or f"test/m-{uuid7().hex[-12:]}", {"is_active": True}, {"input_pico": input_pico, "output_pico": output_pico, **price}
+    )
     return model
 
 

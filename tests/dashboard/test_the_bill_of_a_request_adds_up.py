@@ -33,7 +33,10 @@ def alice() -> Registered:
 
 def bill(client: Client, row: Inference) -> list[tuple[str, str, Decimal]]:
     page = client.get(f"/inferences/{row.pk}")
-    lines = [(item, unescape(factors), Decimal(amount.replace("$", "").replace("\N{MINUS SIGN}", "-"))) for item, factors, amount in LINE.findall(page.text)]
+    lines = [
+        (item, unescape(factors), Decimal(amount.replace("$", "").replace("\N{MINUS SIGN}", "-")))
+        for item, factors, amount in LINE.findall(page.text)
+    ]
     *parts, (last, _, charged) = lines
     assert last == "Charged"
     assert sum(amount for _, _, amount in parts) == charged == Decimal(usd_from_nano(row.charged))

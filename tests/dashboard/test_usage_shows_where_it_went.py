@@ -52,7 +52,9 @@ def test_sums_groups_and_the_time_before(client: Client, alice: Registered) -> N
     big, small = priced_model(), priced_model()
     key, _ = create_key(alice.account, "production")
     rows = [
-        request_at(alice.account, 2 * DAY, model_id=big.pk, key_id=key.pk, cost=2 * USD, charged=2 * USD, cached_tokens=2, reasoning_tokens=4),
+        request_at(
+            alice.account, 2 * DAY, model_id=big.pk, key_id=key.pk, cost=2 * USD, charged=2 * USD, cached_tokens=2, reasoning_tokens=4
+        ),
         request_at(alice.account, 3 * DAY, model_id=small.pk, cost=USD, charged=USD, status=Status.FAILED, first_token_ms=None),
         request_at(alice.account, 40 * DAY, model_id=small.pk, cost=2 * USD, charged=2 * USD),
         request_at(new_customer().account, 2 * DAY, model_id=big.pk, cost=9 * USD, charged=9 * USD),
