@@ -36,7 +36,12 @@ class RangeForm(forms.Form):
     """`?range=`, `?by=` and for a range of one's own the days `?from=` and `?to=`, both included. Absent ones are the usual."""
 
     range = forms.ChoiceField(label="Range", required=False, choices=list(SHORT.items()), widget=forms.RadioSelect)
-    by = forms.ChoiceField(label="Group by", required=False, choices=[("model", "By model"), ("key", "By key"), ("status", "By status")])
+    by = forms.ChoiceField(
+        label="Group by",
+        required=False,
+        choices=[("model", "By model"), ("key", "By key"), ("status", "By status")],
+        widget=forms.Select(attrs={"aria-label": "Group by"}),
+    )
     since = forms.DateField(label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
     to = forms.DateField(label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
 

@@ -8,7 +8,7 @@ const LIVE_KEY = "inferences-live";
 // --- filters: empty ones stay out of the address
 document.addEventListener("htmx:configRequest", ({ detail }) => {
   if (detail.elt.id !== "filters") return;
-  for (const [name, value] of [...detail.formData.entries()]) if (value === "") detail.formData.delete(name);
+  for (const [name, value] of Object.entries(detail.parameters)) if (value === "") delete detail.parameters[name];
 });
 document.addEventListener("keydown", (event) => {
   if (event.key !== "/" || event.ctrlKey || event.metaKey || event.target.closest("input, select, textarea, dialog")) return;

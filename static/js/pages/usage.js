@@ -6,5 +6,5 @@ drawAll(document);
 // What says nothing stays out of the address.
 document.addEventListener("htmx:configRequest", ({ detail }) => {
   if (!detail.elt.matches(".usage-head")) return;
-  for (const [name, value] of [...detail.formData.entries()]) if (value === "") detail.formData.delete(name);
+  for (const [name, value] of Object.entries(detail.parameters)) if (value === "") delete detail.parameters[name];
 });
