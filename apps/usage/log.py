@@ -121,3 +121,13 @@ def _conditions(filters: LogFilters) -> tuple[str, list[Any]]:
             conditions.append(condition)
             values.append(list(value) if isinstance(value, Sequence) else value)
     return " AND ".join(conditions), values
+
+
+def settled_since(account_id: int, since: datetime, filters: LogFilters = EVERYTHING, limit: int = 50) -> list[Inference]:
+    """At most `limit` of the account's requests that ended at `since` or later, the last to end first: those that had run for long too.
+    Meant for the last few seconds: it looks at what all accounts settled since."""
+    where, values = _bounds(account_id, filters, None, None)
+    conditions, more = _conditions(filters)
+    where = " AND ".join(part for part in ("settled_at >= %s", where, conditions) if part)
+    read = f"SELECT * FROM usage_inference WHERE {where} ORDER BY settled_at DESC LIMIT %s"  # noqa: S608  of our own texts
+    return list(Inference.objects.raw(read, [since, *values, *more, limit]))
