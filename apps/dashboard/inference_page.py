@@ -15,7 +15,6 @@ from apps.accounts.access import acting_account
 from apps.accounts.models import Account
 from apps.core import figures
 from apps.dashboard.bill import BillLine, Paid, bill_of, payments_of, price_words
-from apps.dashboard.fragments import wants_fragment
 from apps.dashboard.log_rows import Row
 from apps.gateway.receipts import InferenceReceipt, receipt
 
@@ -105,6 +104,6 @@ def inference(request: HttpRequest, identifier: UUID) -> HttpResponse:
     detail = detail_of(acting_account(request), identifier)
     if detail is None:
         raise Http404
-    if wants_fragment(request):
+    if "HX-Request" in request.headers:
         return render(request, "dashboard/_inference_panel.html", {"detail": detail})
     return render(request, "dashboard/inference.html", {"detail": detail})

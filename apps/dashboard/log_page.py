@@ -16,7 +16,6 @@ from django.views.decorators.http import require_safe
 from apps.accounts.access import acting_account
 from apps.accounts.models import Account
 from apps.core.moments import database_now, moment_from_iso
-from apps.dashboard.fragments import wants_fragment
 from apps.dashboard.inference_page import Detail, detail_of
 from apps.dashboard.log_filters import LogForm
 from apps.dashboard.log_rows import Row, named
@@ -57,7 +56,7 @@ def inferences(request: HttpRequest) -> HttpResponse:
         "opened": _opened(request, account),
     }
     template = "dashboard/inferences.html"
-    if wants_fragment(request):
+    if "HX-Request" in request.headers:
         template = "dashboard/_log_rows.html" if "before" in request.GET else "dashboard/_log.html"
     return render(request, template, context, status=200 if valid else 422)
 
@@ -108,4 +107,4 @@ def _opened(request: HttpRequest, account: Account) -> Detail | None:
 
 def _to(request: HttpRequest, address: str) -> HttpResponse:
     """A redirect that htmx follows as a whole page."""
-    return HttpResponse(headers={"HX-Redirect": address}) if wants_fragment(request) else redirect(address)
+    return HttpResponse(headers={"HX-Redirect": address}) if "HX-Request" in request.headers else redirect(address)

@@ -17,7 +17,6 @@ from apps.accounts.access import acting_account, time_zone_of
 from apps.accounts.models import Account
 from apps.core.moments import database_now
 from apps.dashboard.charts import Chart, Line, folded, labels_of
-from apps.dashboard.fragments import wants_fragment
 from apps.dashboard.group_names import Name, names_of
 from apps.dashboard.usage_range import RangeForm
 from apps.usage import figures, log, ranges
@@ -104,7 +103,7 @@ def usage(request: HttpRequest) -> HttpResponse:
 
 
 def _template(request: HttpRequest) -> str:
-    return "dashboard/_usage.html" if wants_fragment(request) else "dashboard/usage.html"
+    return "dashboard/_usage.html" if "HX-Request" in request.headers else "dashboard/usage.html"
 
 
 def zone_of(request: HttpRequest) -> ZoneInfo:

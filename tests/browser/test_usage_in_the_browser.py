@@ -16,7 +16,7 @@ from apps.api_keys.actions import create_key
 from apps.dashboard.progress import skip
 from apps.usage.models import Status
 from tests.browser.soundness import assert_sound
-from tests.browser.watching import page_settled
+from tests.browser.watching import Watch, page_settled
 from tests.dashboard.history import priced_model, request_at, summed
 
 WIDTHS = (320, 768, 1440)
@@ -31,7 +31,11 @@ SELECT ((to_char((extract(epoch FROM now()) * 1000)::bigint - n * 400000, 'FM000
 FROM generate_series(1, %(many)s) n
 """
 # How many pixels of a chart's drawing are not blank.
-INK = "canvas => { const d = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data; let n = 0; for (let i = 3; i < d.length; i += 4) n += d[i] > 0; return n; }"
+INK = """canvas => {
+  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+  copy.drawImage(canvas, 0, 0);
+  return copy.getImageData(0, 0, canvas.width, canvas.height).data.filter((value, at) => at % 4 === 3 && value > 0).length;
+}"""
 
 
 def open_at(page: Page, address: str) -> None:
@@ -47,7 +51,8 @@ def test_an_empty_account_is_told_what_will_be_here(customer_page: Page, member:
         assert_sound(customer_page, widths=WIDTHS)
 
 
-def test_the_log_is_filtered_and_read_beside_its_detail(customer_page: Page, member: Registered) -> None:
+def test_the_log_is_filtered_and_read_beside_its_detail(customer_page: Page, member: Registered, watch: Watch) -> None:
+    watch.allow("status of 422")
     page, model = customer_page, priced_model()
     key, _ = create_key(member.account, "production")
     good = request_at(member.account, timedelta(minutes=9), model_id=model.pk, key_id=key.pk, price_id=model.prices.get().pk)
@@ -66,6 +71,7 @@ def test_the_log_is_filtered_and_read_beside_its_detail(customer_page: Page, mem
     expect(page.get_by_role("alert")).to_contain_text("Cost at least")
     page.get_by_label("Cost at least").fill("")
     page.get_by_label("Status").select_option("Any status")
+    expect(page).to_have_url(re.compile(r"/inferences$"))
     expect(rows).to_have_count(2)
 
     link = rows.nth(1).get_by_role("link")
@@ -89,6 +95,7 @@ def test_the_log_is_filtered_and_read_beside_its_detail(customer_page: Page, mem
     expect(rows).to_have_count(2)
 
     # The id alone finds it: in the search, and in the palette.
+    page_settled(page)
     page.get_by_label("Inference-Id").fill(str(bad.pk)[:13])
     expect(rows).to_have_count(1)
     page.keyboard.press("Control+k")

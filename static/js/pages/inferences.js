@@ -7,7 +7,7 @@ const LIVE_KEY = "inferences-live";
 
 // --- filters: empty ones stay out of the address
 document.addEventListener("htmx:configRequest", ({ detail }) => {
-  if (detail.elt.id !== "filters") return;
+  if (!detail.elt.matches("#filters")) return; // not its id, which is the field of that name
   for (const [name, value] of Object.entries(detail.parameters)) if (value === "") delete detail.parameters[name];
 });
 document.addEventListener("keydown", (event) => {
@@ -104,6 +104,7 @@ setInterval(ask, EVERY_MS);
 async function show(id, link) {
   const panel = document.getElementById("panel");
   mark(id);
+  panel.dataset.shown = id;
   panel.hidden = false;
   panel.setAttribute("aria-busy", "true");
   await window.htmx.ajax("GET", link.getAttribute("href"), { target: panel, swap: "innerHTML" });
@@ -137,6 +138,19 @@ function close() {
   remember(null);
   row?.focus({ preventScroll: true });
 }
+
+// Filtered anew, the list keeps what is open beside it.
+document.addEventListener("htmx:pushedIntoHistory", () => {
+  const panel = document.getElementById("panel");
+  if (!panel || panel.hidden) return;
+  const parameters = shownFilters();
+  parameters.set("open", panel.dataset.shown);
+  history.replaceState({ htmx: true }, "", listAddress(parameters));
+});
+document.addEventListener("htmx:afterSettle", () => {
+  const panel = document.getElementById("panel");
+  if (panel && !panel.hidden) mark(panel.dataset.shown);
+});
 
 document.addEventListener("click", (event) => {
   if (event.target.closest("[data-close-panel]")) {
