@@ -23,7 +23,8 @@ from apps.billing.queries import Line, all_transactions, transactions_page
 from apps.core.money import usd_from_nano
 from apps.dashboard.billing_forms import TransactionFilter
 
-PAGE = 25
+PAGE = 25  # rows
+MOST_LINES = 500  # of the ledger, for one page
 CSV_CHUNK = 200  # lines
 NAMES = {
     TransactionKind.USAGE: "Usage",
@@ -39,10 +40,24 @@ KINDS = {word: kind for kind, word in WORDS.items()}
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the ledger, or the charges for usage of a day that follow each other: `line` is the newest, `amount` their sum."""
+
+    line: Line
+    amount: int
+    charges: int = 1
+
+    def holds(self, other: Line) -> bool:
+        """Whether the line that is next, an older one, belongs to it."""
+        usage = self.line.kind == other.kind == TransactionKind.USAGE
+        return usage and timezone.localdate(self.line.created_at) == timezone.localdate(other.created_at)
+
+
+@dataclass(frozen=True, slots=True)
 class TransactionList:
     """`more` and `csv` are addresses with the filters in them; `more` is empty on the last page."""
 
-    lines: list[Line]
+    rows: list[Row]
     more: str
     csv: str
     filter: TransactionFilter
@@ -53,17 +68,41 @@ def transaction_list(request: HttpRequest, account_id: int) -> TransactionList:
     """Filters that make no sense count as not given. Raises Http404 for a cursor that no list gave."""
     form, chosen = filters_of(request.GET)
     try:
-        page = transactions_page(account_id, **chosen, cursor=request.GET.get("after"), limit=PAGE)
+        rows, after = _page(account_id, chosen, request.GET.get("after"))
     except ValueError:
         raise Http404 from None
     query = {name: form.data[name] for name in form.fields if form.data.get(name)}
     return TransactionList(
-        lines=page.lines,
-        more=f"?{urlencode({**query, 'after': page.next})}" if page.next else "",
+        rows=rows,
+        more=f"?{urlencode({**query, 'after': after})}" if after else "",
         csv=f"?{urlencode(query)}" if query else "",
         filter=form,
         filtered=bool(query),
     )
+
+
+def _page(account_id: int, chosen: dict[str, Any], cursor: str | None) -> tuple[list[Row], str | None]:
+    """At most PAGE rows, and the cursor of the next page. Who asks for usage alone gets each charge. Raises ValueError."""
+    each = TransactionKind.USAGE in chosen["kinds"]
+    page = transactions_page(account_id, **chosen, cursor=cursor, limit=PAGE if each else MOST_LINES)
+    if each:
+        return [Row(line, line.amount) for line in page.lines], page.next
+    rows = summed_up(page.lines)
+    if len(rows) > PAGE:
+        page = transactions_page(account_id, **chosen, cursor=cursor, limit=sum(row.charges for row in rows[:PAGE]))
+        rows = summed_up(page.lines)
+    return rows, page.next
+
+
+def summed_up(lines: list[Line]) -> list[Row]:
+    """Lines, the newest first, as rows: charges for usage that follow each other within a day are one."""
+    rows: list[Row] = []
+    for line in lines:
+        if rows and rows[-1].holds(line):
+            rows[-1] = Row(rows[-1].line, rows[-1].amount + line.amount, rows[-1].charges + 1)
+        else:
+            rows.append(Row(line, line.amount))
+    return rows
 
 
 def filters_of(query: QueryDict) -> tuple[TransactionFilter, dict[str, Any]]:

@@ -179,9 +179,8 @@ def expire(world: World, session: Object) -> Object:
 
 def expire_due(world: World) -> None:
     """End the sessions whose time is over."""
-    for session in world.store.all("checkout.session"):
-        if session["status"] == "open" and session["expires_at"] <= now():
-            expire(world, session)
+    for session in world.store.due_sessions(now()):
+        world.save(session | {"status": "expired", "url": None}, "checkout.session.expired")
 
 
 def open_only(session: Object) -> None:

@@ -77,6 +77,14 @@ class Store:
         """Every object of a kind, the newest first."""
         return [json.loads(body) for (body,) in self.db.execute("SELECT body FROM object WHERE kind = ? ORDER BY seq DESC", (kind,))]
 
+    def due_sessions(self, moment: int) -> list[Object]:
+        """Checkout sessions that are open and expire up to then."""
+        query = (
+            "SELECT body FROM object WHERE kind = 'checkout.session' AND json_extract(body, '$.status') = 'open' "
+            "AND json_extract(body, '$.expires_at') <= ?"
+        )
+        return [json.loads(body) for (body,) in self.db.execute(query, (moment,))]
+
     def setting(self, name: str, default: Any) -> Any:
         row = self.db.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
         return json.loads(row[0]) if row else default

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,11 +16,12 @@ from django.utils import timezone
 from apps.accounts.actions import Registered
 from apps.accounts.models import Account, AccountStatus
 from apps.billing.credits import Balance, PoolBalance, grant_credit, set_balance
-from apps.billing.models import AutoTopup, Debt, PauseReason, PoolKind
+from apps.billing.models import AutoTopup, Debt, PauseReason, PoolKind, TransactionKind
+from apps.billing.queries import Line, Page
 from apps.core.money import NANO_PER_USD
 from apps.dashboard import transactions
 from apps.dashboard.billing import BAR, MOST_POOLS, slices_of
-from apps.dashboard.transactions import inert
+from apps.dashboard.transactions import inert, summed_up
 from tests.dashboard.browsing import HTMX, logged_in
 from tests.dashboard.money import paid, saved_card
 from tests.people import new_customer
@@ -74,6 +75,41 @@ def test_transactions_have_a_running_balance_over_pages(alice: Registered, clien
         found = re.search(r'hx-get="(\?after=[^"]+)"', page)
         address = f"{PAGE}{found[1]}" if found else ""
     assert shown == [("5", "15"), ("4", "10"), ("3", "6"), ("2", "3"), ("1", "1")]
+
+
+def line(number: int, kind: TransactionKind, amount: int, day: int = 20) -> Line:
+    return Line(number, kind, amount, 1000 + number, datetime(2026, 11, day, 12, 0, number, tzinfo=UTC), "", None)
+
+
+def test_charges_of_a_day_that_follow_each_other_are_one_row() -> None:
+    usage, purchase = TransactionKind.USAGE, TransactionKind.PURCHASE
+    lines = [line(9, usage, -1), line(8, usage, -2), line(7, purchase, 50), line(6, usage, -3), line(5, usage, -4, day=19)]
+    rows = summed_up(lines)
+    assert [(row.amount, row.charges, row.line.balance) for row in rows] == [(-3, 2, 1009), (50, 1, 1007), (-3, 1, 1006), (-4, 1, 1005)]
+    assert sum(row.amount for row in rows) == sum(each.amount for each in lines)
+
+
+def test_pages_of_rows_lose_no_line_and_repeat_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    usage, grant = TransactionKind.USAGE, TransactionKind.GRANT
+    ledger = [line(number, grant if number % 5 == 0 else usage, -number) for number in range(40, 0, -1)]
+
+    def lines_of(_: int, *, kinds: Any, cursor: str | None, limit: int) -> Page:
+        start = int(cursor or 0)
+        return Page(ledger[start : start + limit], str(start + limit) if start + limit < len(ledger) else None)
+
+    monkeypatch.setattr(transactions, "transactions_page", lines_of)
+    monkeypatch.setattr(transactions, "PAGE", 3)
+    monkeypatch.setattr(transactions, "MOST_LINES", 12)
+    rows, cursor = transactions._page(1, {"kinds": ()}, None)
+    sizes = [len(rows)]
+    while cursor:
+        more, cursor = transactions._page(1, {"kinds": ()}, cursor)
+        rows, sizes = rows + more, [*sizes, len(more)]
+    assert (sum(row.charges for row in rows), sum(row.amount for row in rows)) == (40, sum(each.amount for each in ledger))
+    assert max(sizes) == 3
+    assert [row.charges for row in rows[:4]] == [1, 4, 1, 4]
+    each, _ = transactions._page(1, {"kinds": (usage,)}, None)
+    assert [row.charges for row in each] == [1, 1, 1]
 
 
 def test_filters_leave_what_was_asked_for(alice: Registered, client: Client) -> None:
@@ -134,6 +170,15 @@ def test_a_pause_and_a_debt_are_said_at_the_top(alice: Registered, client: Clien
     Debt.objects.create(account=alice.account, amount=7 * NANO_PER_USD, suspended=True)
     assert "Your account is suspended. $7.00 is owed" in words(client.get(PAGE).text)
     Debt.objects.filter(account=alice.account).delete()
+
+
+def test_the_palette_and_the_pill_lead_to_the_dialog(client: Client) -> None:
+    for path in (PAGE, "/palette"):
+        assert 'href="/settings/billing?top-up"' not in client.get(path).text
+        with WITH_STRIPE:
+            assert 'href="/settings/billing?top-up"' in client.get(path).text
+    with WITH_STRIPE:
+        assert 'id="top-up" aria-labelledby="top-up-title" open data-open' in client.get(f"{PAGE}?top-up").text
 
 
 def test_without_payments_none_are_offered(client: Client) -> None:
