@@ -23,8 +23,8 @@ from apps.billing import auto_topup, stripe_client
 from apps.billing.claims import claim
 from apps.billing.credits import lock_account
 from apps.billing.customers import ensure_customer
-from apps.billing.errors import TooManyAttempts
-from apps.billing.models import AutoTopup, CardSetup, PaymentMethod, SetupStatus
+from apps.billing.errors import StripeUnavailable, TooManyAttempts
+from apps.billing.models import AutoTopup, BillingDetails, CardSetup, PaymentMethod, SetupStatus
 from apps.billing.stripe_client import Card
 
 log = logging.getLogger(__name__)
@@ -83,8 +83,9 @@ def remove(account: Account, card_id: int) -> None:
 
 
 def remove_all(account_id: int) -> None:
-    """Of an account that is being closed, with its auto top-up. The caller has its lock."""
+    """Of an account that is being closed, with its auto top-up and its address. The caller has its lock."""
     AutoTopup.objects.filter(account_id=account_id).delete()
+    BillingDetails.objects.filter(account_id=account_id).delete()
     PaymentMethod.objects.filter(account_id=account_id, removed_at=None).update(is_default=False, removed_at=Now())
 
 
@@ -116,6 +117,8 @@ def finish_setups() -> int:
             finish_setup(key)
         except stripe_client.TROUBLE as error:
             log.warning("Card setup %s is looked at later: %s", key, error)
+            if isinstance(error, StripeUnavailable):
+                break
     return len(keys)
 
 
@@ -152,6 +155,8 @@ def forget_removed() -> None:
             stripe_client.detach_card(card.stripe_id)
         except stripe_client.TROUBLE as error:
             log.warning("Card %s is taken away from Stripe later: %s", card.pk, error)
+            if isinstance(error, StripeUnavailable):
+                break
             continue
         PaymentMethod.objects.filter(pk=card.pk).update(detached_at=Now())
 

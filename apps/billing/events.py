@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 
 from apps.billing import cards, payments, reversals, stripe_client
 from apps.billing.claims import claim
-from apps.billing.errors import Mismatch
+from apps.billing.errors import Mismatch, StripeUnavailable
 from apps.billing.models import CardSetup, Payment, StripeEvent
 from apps.billing.stripe_client import TROUBLE, Event, Missing
 
@@ -35,28 +35,33 @@ def keep(event: Event) -> bool:
     return True
 
 
-def process(event_id: str) -> None:
-    """Work on an event that was kept. Repeating it changes nothing more. What goes wrong is kept with it, and tried again."""
+def process(event_id: str) -> bool:
+    """Work on an event that was kept. Repeating it changes nothing more. What goes wrong is kept with it, and tried again.
+
+    False when Stripe could not be asked.
+    """
     event = StripeEvent.objects.get(pk=event_id)
     if event.processed_at is not None:
-        return
+        return True
     StripeEvent.objects.filter(pk=event_id).update(attempts=F("attempts") + 1, next_try_at=Now() + TRY_AGAIN_AFTER * (event.attempts + 1))
     try:
         _handler_of(event.type)(event.object_id)
     except TROUBLE as error:
         StripeEvent.objects.filter(pk=event_id).update(error=f"{type(error).__name__}: {error}"[:1000])
         if not isinstance(error, (Missing, Mismatch)):  # which will be no better next time
-            return
+            return not isinstance(error, StripeUnavailable)
     else:
         StripeEvent.objects.filter(pk=event_id).update(error="")
     StripeEvent.objects.filter(pk=event_id).update(processed_at=Now())
+    return True
 
 
 def process_waiting() -> int:
     """What was kept and not handed to a worker, or failed; returns how many were looked at."""
     keys = claim(StripeEvent.objects.filter(processed_at=None, attempts__lt=MOST_ATTEMPTS), "next_try_at", TRY_AGAIN_AFTER, BATCH)
-    for key in keys:
-        process(key)
+    for number, key in enumerate(keys):
+        if not process(key):
+            return number + 1  # Stripe is away: the others would wait in vain
     return len(keys)
 
 
@@ -93,10 +98,7 @@ def _session(session_id: str) -> None:
 
 
 def _intent(intent_id: str) -> None:
-    intent = stripe_client.intent(intent_id)
-    payment = payments.settle_intent(intent)
-    if payment is not None and payment.save_card and payment.pool_id is not None and intent.card_id:
-        cards.add_paid_with(payment.account_id, payment.customer, intent.card_id)
+    payments.settle_intent(stripe_client.intent(intent_id))
 
 
 def _charge(charge_id: str) -> None:

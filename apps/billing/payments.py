@@ -16,10 +16,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from apps.billing import auto_topup, debts, receipts, stripe_client
+from apps.billing import auto_topup, cards, debts, receipts, stripe_client
 from apps.billing.claims import claim
 from apps.billing.credits import grant_credit, lock_account
-from apps.billing.errors import CardDeclined, Mismatch, explanation
+from apps.billing.errors import CardDeclined, Mismatch, StripeUnavailable, explanation
 from apps.billing.models import (
     AutoTopup,
     Book,
@@ -40,11 +40,11 @@ log = logging.getLogger(__name__)
 
 # An attempt that has not come to an end by then is given up: nobody is charged for what they wanted an hour ago.
 GIVE_UP_AFTER = timedelta(hours=1)
-CHECK_AGAIN_AFTER = timedelta(seconds=60)
+CHECK_AGAIN_AFTER = timedelta(minutes=2)
 ABANDONED = "abandoned"
 NO_ANSWER = "authentication_required"  # nobody is there who could confirm
 SLACK = timedelta(minutes=10)  # between Stripe's clock and ours
-BATCH = 20
+BATCH = 50
 
 
 def advance(payment_id: UUID) -> Payment:
@@ -89,6 +89,8 @@ def credit_payment(payment_id: UUID) -> Payment:
         if payment.pool_id is None:
             _book(payment, intent)
     receipts.issue(payment.pk)
+    if payment.save_card and intent.card_id:
+        _keep_card(payment, intent.card_id)
     payment.refresh_from_db()
     return payment
 
@@ -116,7 +118,7 @@ def settle_intent(intent: Intent) -> Payment | None:
 
 
 def advance_open() -> int:
-    """Goes on with attempts that nobody has gone on with for a minute; returns how many were looked at."""
+    """Goes on with attempts that nobody has gone on with for two minutes; returns how many were looked at."""
     due = Payment.objects.filter(status=PaymentStatus.OPEN)
     keys = claim(due, "next_check_at", CHECK_AGAIN_AFTER, BATCH)
     for key in keys:
@@ -124,6 +126,8 @@ def advance_open() -> int:
             advance(key)
         except TROUBLE as error:
             log.warning("Payment %s goes on later: %s", key, error)
+            if isinstance(error, StripeUnavailable):
+                break  # the others would wait in vain, and everybody else for this worker
     return len(keys)
 
 
@@ -281,6 +285,14 @@ def _book(payment: Payment, intent: Intent) -> None:
         AutoTopup.objects.filter(account_id=payment.account_id).update(failures=0)
     elif payment.payment_method is not None and payment.payment_method.is_default:
         auto_topup.resumed(payment.account_id)  # the card works again
+
+
+def _keep_card(payment: Payment, card_id: str) -> None:
+    """The card that the customer asked us to keep while paying. The credit does not hang on it."""
+    try:
+        cards.add_paid_with(payment.account_id, payment.customer, card_id)
+    except TROUBLE as trouble:
+        log.warning("The card of payment %s was not kept: %s", payment.pk, trouble)
 
 
 def _what_is_wrong(payment: Payment, intent: Intent) -> str:

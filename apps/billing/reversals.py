@@ -107,6 +107,8 @@ def send_refunds() -> int:
             send_refund(key)
         except stripe_client.TROUBLE as error:
             log.warning("Refund %s is sent later: %s", key, error)
+            if isinstance(error, StripeUnavailable):
+                break
     return len(keys)
 
 

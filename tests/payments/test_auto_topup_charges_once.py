@@ -3,13 +3,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connections
 from django.db.models.functions import Now
 
+from apps.api_keys.actions import create_key
 from apps.billing import auto_charge, auto_topup, cards, payments, topups
 from apps.billing.credits import set_balance
 from apps.billing.models import AutoTopup, Notice, NoticeKind, Payment, PaymentStatus, Purpose
+from tests.gateway.customers import Customer
+from tests.gateway.settlers import Process, ending
 from tests.payments.shop import ASKS_ALWAYS, DECLINED, USD, VISA, Payer, Shop, at_once
 
 pytestmark = pytest.mark.money
@@ -45,6 +52,34 @@ def test_many_sweeps_at_once_make_one_charge(shop: Shop) -> None:
     assert mails(payer) == [NoticeKind.AUTO_TOPUP_DONE]
 
 
+def test_a_hundred_requests_that_cross_the_threshold_together_are_one_charge(shop: Shop) -> None:
+    payer = watched(shop, balance=9)
+    key, _ = create_key(payer.account, "k")
+    customer = Customer(payer.account.pk, "", key.pk, "")
+    sweeping = True
+
+    def sweep() -> None:
+        while sweeping:
+            auto_charge.charge_due()
+        connections.close_all()
+
+    async def settle() -> None:
+        async with Process() as process:
+            await asyncio.gather(*(process.settling.settle(ending(customer, cost=USD // 20)) for _ in range(100)))
+
+    with ThreadPoolExecutor(4) as pool:
+        sweeps = [pool.submit(sweep) for _ in range(4)]
+        try:
+            asyncio.run(settle())
+        finally:
+            sweeping = False
+        for each in sweeps:
+            each.result()
+    auto_charge.charge_due()
+    assert [one.status for one in charges(payer)] == [PaymentStatus.SUCCEEDED]
+    assert (payer.credit, shop.net(payer)) == (24 * USD, 20 * USD)
+
+
 def test_a_balance_at_the_threshold_is_left_alone(shop: Shop) -> None:
     payer = watched(shop, balance=5)
     auto_charge.charge_due()
@@ -74,6 +109,8 @@ def test_declines_pause_it_after_three_and_the_owner_is_told(shop: Shop) -> None
     books = shop.simulator.books()
     attempts = [one for one in books["charges"] if one["customer"] == payer.account.customer.stripe_id]
     assert len(attempts) == 3  # the bank was asked no more often
+    mine = {one.intent_id for one in charges(payer)}
+    assert {one["status"] for one in books["payment_intents"] if one["id"] in mine} == {"canceled"}  # and nobody can pay them any more
 
 
 def test_after_a_decline_it_waits(shop: Shop) -> None:

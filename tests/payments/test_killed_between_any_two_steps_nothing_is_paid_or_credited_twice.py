@@ -111,15 +111,20 @@ def go_on(payer: Payer) -> None:
     Reversal.objects.filter(payment__account=account).update(next_check_at=Now())
     AutoTopup.objects.filter(account=account).update(next_try_at=Now())
     StripeEvent.objects.filter(processed_at=None).update(next_try_at=Now())
-    events.process_waiting()
-    payments.advance_open()
+    to_the_end(events.process_waiting)
+    to_the_end(payments.advance_open)
     if auto_charge.begin_charge(account) is not None:
-        payments.advance_open()
         Payment.objects.filter(account=account).update(next_check_at=Now())
-        payments.advance_open()
-    reversals.send_refunds()
-    cards.finish_setups()
+        to_the_end(payments.advance_open)
+    to_the_end(reversals.send_refunds)
+    to_the_end(cards.finish_setups)
     receipts.issue_missing()
+
+
+def to_the_end(sweep: Callable[[], int]) -> None:
+    """Other tests leave work behind, which is older."""
+    while sweep():
+        pass
 
 
 def judge(shop: Shop, payer: Payer, what: str, credits_afterwards: Callable[[Payer], set[int]]) -> None:
