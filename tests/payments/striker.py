@@ -1,5 +1,6 @@
 """`python -m tests.payments.striker`: a process that has loaded the product and runs flows in forks of itself, which it can have killed
-at any point. A point is the moment before or after an HTTP call to Stripe, or a commit; the flow's real calls make them.
+at any point. A point is the moment after a call that changes something at Stripe, or after a commit, and the beginning; the flow's real
+calls make them. Between two points nothing lasting happens, so that being killed there is being killed at the earlier one.
 
 A line of standard input is JSON: `flow`, its `arguments`, and `kill_at`, the number of the point at which the fork gets SIGKILL (−1:
 never). The answer is a line of JSON: the names of the points that were passed.
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -92,8 +94,7 @@ def _instrument(writing: int, kill_at: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         passed += 1
 
-    def around(name: str, call: Callable[[], Any]) -> Any:
-        point(f"before {name}")
+    def followed(name: str, call: Callable[[], Any]) -> Any:
         done = call()
         point(f"after {name}")
         return done
@@ -101,20 +102,23 @@ def _instrument(writing: int, kill_at: int) -> None:
     send = stripe.RequestsClient.request
 
     def request(self: Any, method: str, url: str, *rest: Any, **more: Any) -> Any:
-        what = f"{method} {url.split('/v1', 1)[1].split('?')[0]}"
-        return around(what, lambda: send(self, method, url, *rest, **more)) if method == "post" else send(self, method, url, *rest, **more)
+        if method != "post":
+            return send(self, method, url, *rest, **more)
+        path = re.sub(r"/[a-z]+_\w{10,}", "/…", url.split("/v1", 1)[1])
+        return followed(f"post {path}", lambda: send(self, method, url, *rest, **more))
 
     stripe.RequestsClient.request = request  # type: ignore[method-assign]
     commit = DatabaseWrapper._commit
-    DatabaseWrapper._commit = lambda self: around("a commit", lambda: commit(self))  # type: ignore[method-assign]
+    DatabaseWrapper._commit = lambda self: followed("a commit", lambda: commit(self))  # type: ignore[method-assign]
 
     def execute(run: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         alone = connection.get_autocommit() and not connection.in_atomic_block
         if alone and sql.lstrip().upper().startswith(WRITES):
-            return around(" ".join(sql.split()[:3]), lambda: run(sql, params, many, context))
+            return followed(" ".join(sql.split()[:3]), lambda: run(sql, params, many, context))
         return run(sql, params, many, context)
 
     connection.execute_wrappers.append(execute)
+    point("at the beginning")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Promise: `kill -9` of a web or worker process between any two steps of a payment loses nothing and doubles nothing.
 
-The steps are not picked by hand: each flow is run once undisturbed, and every call to Stripe that changes something there and every
-commit that it made is a point before which and after which another run of it is killed. Then what sweeps do goes on with it."""
+The steps are not picked by hand: each flow is run once undisturbed, and after every call to Stripe that changed something there, and
+after every commit that it made, another run of it is killed. Then what sweeps do goes on with it."""
 
 from __future__ import annotations
 
@@ -10,28 +10,44 @@ from typing import Any
 
 import pytest
 from django.db.models.functions import Now
+from django.test import override_settings
 
 from apps.accounts.actions import create_account_for
 from apps.billing import auto_charge, auto_topup, cards, events, payments, receipts, reversals
 from apps.billing.models import AutoTopup, CardSetup, Payment, PaymentMethod, PaymentStatus, Receipt, Reversal, StripeEvent
 from apps.core.ids import uuid7
+from tests.payments import flows
 from tests.payments.shop import USD, VISA, Payer, Shop
 from tests.payments.striker import Striker
 from tests.people import new_email
+from tests.simulator import SECRET_KEY, WEBHOOK_SECRET, Simulator
 
 pytestmark = [pytest.mark.money, pytest.mark.timeout(600)]
 Arguments = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def striker(stripe_running: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Striker]:
-    made = Striker(tmp_path_factory.mktemp("striker") / "log", stripe_running.environment)
+def own_stripe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    """Its books are small, and its webhooks go nowhere: what is waited for must not come by itself."""
+    with Simulator(tmp_path_factory.mktemp("stripe")) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def shop(own_stripe: Simulator) -> Iterator[Shop]:
+    with override_settings(STRIPE_SECRET_KEY=SECRET_KEY, STRIPE_WEBHOOK_SECRET=WEBHOOK_SECRET, STRIPE_API_BASE=own_stripe.address):
+        yield Shop(own_stripe, flows.URL.removesuffix("/back"))
+
+
+@pytest.fixture(scope="module")
+def striker(own_stripe: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Striker]:
+    made = Striker(tmp_path_factory.mktemp("striker") / "log", own_stripe.environment)
     yield made
     made.stop()
 
 
 def by_card(shop: Shop) -> tuple[Payer, Arguments]:
-    payer = shop.payer(VISA)
+    payer = shop.payer_at_once(VISA)
     return payer, {"account": payer.account.pk, "attempt": str(uuid7())}
 
 
@@ -57,13 +73,14 @@ def waiting_event(shop: Shop) -> tuple[Payer, Arguments]:
 
 
 def below_threshold(shop: Shop) -> tuple[Payer, Arguments]:
-    payer = shop.payer(VISA)
+    payer = shop.payer_at_once(VISA)
     auto_topup.configure(payer.account, enabled=True, threshold="5", amount="25", monthly_cap="100")
     return payer, {"account": payer.account.pk}
 
 
 def paid(shop: Shop) -> tuple[Payer, Arguments]:
-    payer, payment = shop.paid(25)
+    payer = shop.payer_at_once(VISA)
+    payment = shop.pay_with_card(payer, 25)
     return payer, {"payment": str(payment.pk), "staff": create_account_for(new_email(), staff=True).user.pk}
 
 
@@ -89,10 +106,9 @@ FLOWS: dict[str, tuple[Callable[[Shop], tuple[Payer, Arguments]], Callable[[Paye
 @pytest.mark.parametrize("flow", FLOWS)
 def test_it_ends_as_if_nobody_had_been_killed(shop: Shop, striker: Striker, flow: str) -> None:
     before, credits_afterwards = FLOWS[flow]
-    shop.webhooks(paused=True)
     payer, arguments = before(shop)
     points = striker.run(flow, arguments)
-    assert points, "nothing of it can be interrupted"
+    assert len(points) > 1, "nothing of it can be interrupted"
     judge(shop, payer, flow, credits_afterwards)
     for number, point in enumerate(points):
         payer, arguments = before(shop)
@@ -100,7 +116,6 @@ def test_it_ends_as_if_nobody_had_been_killed(shop: Shop, striker: Striker, flow
         assert passed[-1] == point
         go_on(payer)
         judge(shop, payer, f"{flow}, killed {point}", credits_afterwards)
-    shop.simulator.ask("webhooks/drop", {})
 
 
 def go_on(payer: Payer) -> None:
@@ -137,9 +152,9 @@ def judge(shop: Shop, payer: Payer, what: str, credits_afterwards: Callable[[Pay
 
 
 def test_the_points_are_those_of_the_flow(shop: Shop, striker: Striker) -> None:
-    """That a flow's points are enumerated at all, and that killing at one kills."""
     _, arguments = by_card(shop)
     points = striker.run("top_up_by_card", arguments)
-    calls = [point for point in points if "post /payment_intents" in point]
-    assert [point.split("/")[-1].split("_")[0] for point in calls] == ["payment", "payment", "confirm", "confirm"]
-    assert sum("commit" in point or "UPDATE" in point or "INSERT" in point for point in points) >= 8
+    assert points == [
+        "at the beginning", "after a commit", "after post /payment_intents", "after UPDATE \"billing_payment\" SET", "after post /payment_intents/…/confirm",
+        "after a commit", "after a commit",
+    ]  # fmt: skip
