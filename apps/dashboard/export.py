@@ -14,13 +14,15 @@ from allauth.socialaccount.models import SocialAccount
 from asgiref.sync import sync_to_async
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Prefetch, QuerySet
+from django.forms.models import model_to_dict
 from django.utils import timezone
 
 from apps.accounts.models import Account, User
 from apps.accounts.queries import sessions_of
 from apps.accounts.user_agents import describe
 from apps.api_keys.models import ApiKey, Scope
-from apps.billing.models import Book, CreditPool, LedgerTransaction, PoolKind, Posting, TransactionKind
+from apps.billing.models import Book, CreditPool, LedgerTransaction, Payment, PaymentMethod, PoolKind, Posting, TransactionKind
+from apps.billing.receipts import FIELDS, details_of
 from apps.catalog.models import Model
 from apps.core.money import usd_from_nano
 from apps.usage.models import Dialect, Inference, Status
@@ -40,6 +42,8 @@ async def export(user: User, account: Account) -> AsyncIterator[bytes]:
     lists: tuple[tuple[str, QuerySet[Any], Callable[[Any], dict[str, Any]]], ...] = (
         ("api_keys", ApiKey.objects.filter(account=account), _key),
         ("credit_pools", CreditPool.objects.filter(account=account), _pool),
+        ("payment_methods", PaymentMethod.objects.filter(account=account), _card),
+        ("payments", Payment.objects.filter(account=account).select_related("receipt").prefetch_related("reversals"), _payment),
         ("ledger", LedgerTransaction.objects.filter(account=account).prefetch_related(postings), _transaction),
         ("inferences", Inference.objects.filter(account_id=account.pk), lambda row: _inference(row, names, last4)),
     )
@@ -96,6 +100,7 @@ def _account(user: User, account: Account) -> dict[str, Any]:
         "name": account.name,
         "status": account.get_status_display(),
         "time_zone": account.time_zone,
+        "billing_details": model_to_dict(details_of(account), FIELDS),
         "created_at": account.created_at,
     }
 
@@ -129,6 +134,31 @@ def _pool(row: CreditPool) -> dict[str, Any]:
         "granted": usd_from_nano(row.granted),
         "remaining": usd_from_nano(row.remaining),
         "expires_at": row.expires_at,
+        "created_at": row.created_at,
+    }
+
+
+def _card(row: PaymentMethod) -> dict[str, Any]:
+    return {
+        "card": str(row),
+        "expires": f"{row.exp_year}-{row.exp_month:02d}",
+        "default": row.is_default,
+        "added_at": row.created_at,
+        "removed_at": row.removed_at,
+    }
+
+
+def _payment(row: Payment) -> dict[str, Any]:
+    receipt = getattr(row, "receipt", None)
+    return {
+        "id": row.pk,
+        "purpose": row.get_purpose_display(),
+        "status": row.get_status_display(),
+        "amount": usd_from_nano(row.amount),
+        "paid_with": row.paid_with,
+        "receipt": receipt.invoice_number if receipt else None,
+        "billed_to": receipt.bill_to if receipt else None,
+        "returned": usd_from_nano(sum(one.booked for one in row.reversals.all())),
         "created_at": row.created_at,
     }
 
