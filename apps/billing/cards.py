@@ -226,6 +226,10 @@ def _throttle(account: Account, address: str | None) -> None:
         raise TooManyAttempts
     if address:
         counter = f"billing:setups:{address}"
-        cache.add(counter, 0, HOUR_S)
-        if cache.incr(counter) > MOST_AN_HOUR_FROM_ADDRESS:
-            raise TooManyAttempts
+        if not cache.add(counter, 1, HOUR_S):
+            try:
+                seen = cache.incr(counter)
+            except ValueError:  # it has run out since
+                seen = 1
+            if seen > MOST_AN_HOUR_FROM_ADDRESS:
+                raise TooManyAttempts

@@ -43,6 +43,9 @@ def send_owed() -> int:
         except OSError as error:  # smtplib's errors are among them
             log.warning("the mail %s could not be sent: %s", notice.pk, error)
             continue
+        except Exception:  # whatever is wrong with one mail, the others go out
+            log.exception("the mail %s cannot be written", notice.pk)
+            continue
         Notice.objects.filter(pk=pk).update(sent_at=Now())
         sent += 1
     return sent
