@@ -11,6 +11,7 @@ from django.db.models import Count, Max, Q
 
 from apps.accounts.models import Account
 from apps.billing.credits import Balance, balance
+from apps.billing.queries import burn_rate
 from apps.catalog.models import Model
 from apps.core.moments import database_now
 from apps.dashboard.charts import Chart, Line, labels_of
@@ -95,12 +96,11 @@ class Overview:
 
 def overview_of(account: Account, zone: ZoneInfo) -> Overview:
     now = database_now()
-    spending, per_day = _spending(account, zone, now)
-    credit = balance(account.pk)
+    left = burn_rate(account.pk).days_left
     return Overview(
-        balance=credit,
-        days_left=credit.available // per_day if per_day else None,
-        spending=spending,
+        balance=balance(account.pk),
+        days_left=None if left is None else int(left),
+        spending=_spending(account, zone, now),
         health=_health(account, zone, now),
         models=_top(account, zone, now, Group.MODEL),
         keys=_top(account, zone, now, Group.KEY),
@@ -128,8 +128,7 @@ def platform() -> Platform:
     )
 
 
-def _spending(account: Account, zone: ZoneInfo, now: datetime) -> tuple[Spending, int]:
-    """And what a day of the last seven cost on average."""
+def _spending(account: Account, zone: ZoneInfo, now: datetime) -> Spending:
     today, month = ranges.day_of(now, zone), ranges.month_of(now, zone)
     days = figures.series(account.pk, ranges.last_days(DAYS * 2 + 2, now, zone), Bucket.DAY)
     spent = [point.charged for point in days.groups.get(0, [])] or [0] * len(days.starts)
@@ -140,7 +139,7 @@ def _spending(account: Account, zone: ZoneInfo, now: datetime) -> tuple[Spending
     so_far = [sum(point.charged for point in hours.groups.get(0, [])[: hour + 1]) for hour in range(begun)]
     labels, titles = labels_of(days.starts[-DAYS:], Bucket.DAY, zone)
     local, first = now.astimezone(zone), month.start.astimezone(zone)
-    spending = Spending(
+    return Spending(
         today=Figure(spent[-1], _spent(account, _same_time(ranges.day_of(today.start - WEEK + NOON, zone), end - today.start))),
         week=Figure(sum(spent[-7:]), sum(spent[-14:-7])),
         month=Figure(in_month, _spent(account, _same_time(month.before, end - month.start))),
@@ -152,7 +151,6 @@ def _spending(account: Account, zone: ZoneInfo, now: datetime) -> tuple[Spending
         spark_month=spark(spent[-local.day :]),
         chart=Chart("days", "bars", "usd", labels, titles, _days(spent[-DAYS:])),
     )
-    return spending, sum(spent[-8:-1]) // 7
 
 
 def _days(spent: Sequence[int]) -> list[Line]:

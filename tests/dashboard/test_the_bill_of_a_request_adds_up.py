@@ -23,6 +23,8 @@ from tests.dashboard.browsing import HTMX, logged_in
 from tests.dashboard.history import priced_model, request_at
 from tests.people import new_customer
 
+pytest_plugins = ["tests.dashboard.history"]
+
 LINE = re.compile(r'<li(?: class="total")?><span>([^<]*)</span><span>([^<]*)</span><span>([^<]*)</span></li>')
 
 

@@ -18,6 +18,8 @@ from tests.dashboard.browsing import HTMX, logged_in
 from tests.dashboard.history import priced_model, request_at
 from tests.people import new_customer
 
+pytest_plugins = ["tests.dashboard.history"]
+
 LOG = "/inferences"
 ROW = re.compile(r'<tr data-id="([0-9a-f-]+)"')
 MORE = re.compile(r'href="(\?[^"]*before=[0-9a-f-]+)"')

@@ -13,6 +13,7 @@ from apps.accounts.actions import Registered
 from apps.api_keys.actions import create_key
 from apps.billing.credits import grant_credit
 from apps.billing.models import PoolKind
+from apps.billing.queries import BurnRate
 from apps.catalog.actions import save_backend, save_model
 from apps.catalog.models import Backend, Model
 from apps.core.ids import uuid7
@@ -26,6 +27,8 @@ from tests.dashboard.browsing import logged_in
 from tests.dashboard.history import priced_model, request_at, summed
 from tests.dashboard.test_usage_shows_where_it_went import plain
 from tests.people import new_customer
+
+pytest_plugins = ["tests.dashboard.history"]
 
 USD = 10**9
 UTC_ZONE = ZoneInfo("UTC")
@@ -58,17 +61,26 @@ def test_balance_spend_health_and_tops(client: Client, alice: Registered) -> Non
     summed(rows)
     seen = overview_of(alice.account, UTC_ZONE)
     assert seen.balance.remaining == 70 * USD
-    assert seen.days_left == 70
+    assert seen.days_left is None  # by the ledger, as on the billing page: it knows of none of these
     assert (seen.spending.today.now, seen.spending.week.now, seen.spending.week.before) == (USD, 8 * USD, 4 * USD)
     assert (seen.health.sums.requests, seen.health.sums.errors, seen.health.first_token_p50) == (2, 1, pytest.approx(310, rel=0.1))
     assert [(top.name.text, top.charged) for top in seen.models][-1] == (model.short_name, USD)
     assert [(top.name.text, top.charged) for top in seen.keys] == [("Playground", 7 * USD), ("production", USD)]
     assert [row.inference.pk for row in seen.inferences][-2:] == [rows[2].pk, rows[3].pk]
     words = plain(client.get("/dashboard").text)
-    assert "Balance $70.00 70 days left at this rate" in words
+    assert "Balance $70.00 nothing is held" in words
     assert "Last 7 days $8.00 +100.0 % on the 7 before" in words
     assert "Requests 2 Errors 1 50 %" in words
     assert "502" in words
+
+
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [(9.9, "9 days left"), (1.2, "1 day left"), (0.3, "0 days left"), (400.0, "more than a year left"), (None, "nothing is held")],
+)
+def test_how_long_the_balance_lasts(client: Client, monkeypatch: pytest.MonkeyPatch, left: float | None, words: str) -> None:
+    monkeypatch.setattr("apps.dashboard.overview.burn_rate", lambda account_id: BurnRate(1, left))
+    assert words in plain(client.get("/dashboard").text)
 
 
 def test_today_is_compared_with_as_much_of_this_day_last_week(alice: Registered) -> None:

@@ -20,6 +20,8 @@ from tests.dashboard.browsing import HTMX, logged_in
 from tests.dashboard.history import priced_model, request_at, summed
 from tests.people import new_customer
 
+pytest_plugins = ["tests.dashboard.history"]
+
 USD = 10**9
 DATA = re.compile(r'<script id="chart-([a-z-]+)-data" type="application/json">(.*?)</script>', re.DOTALL)
 DAY = timedelta(days=1)
@@ -105,7 +107,7 @@ def test_days_are_those_of_the_accounts_zone(client: Client, alice: Registered) 
     assert drawn["titles"][0] == "10 Mar 2026, 00:00 +0545"
 
 
-@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "Africa/Casablanca"])
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Australia/Lord_Howe"])
 @pytest.mark.parametrize("asked", ["1h", "24h", "7d", "30d", "90d", "1y", "month", "custom"])
 def test_every_range_in_every_zone(client: Client, alice: Registered, zone: str, asked: str) -> None:
     alice.account.time_zone = zone
