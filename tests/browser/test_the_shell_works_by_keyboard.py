@@ -107,7 +107,7 @@ def test_the_palette_jumps_to_a_page(staff_page: Page) -> None:
     staff_page.keyboard.press("Control+k")
     box = staff_page.get_by_role("combobox", name="Search and jump")
     expect(box).to_be_focused()
-    expect(staff_page.locator("#palette").get_by_role("option", name="Admin site")).to_be_visible()
+    expect(staff_page.locator("#palette").get_by_role("option", name="Dashboard")).to_be_visible()
     staff_page.keyboard.type("backends")  # one of its other names
     expect(staff_page.locator("#palette").get_by_role("option")).to_have_count(1)
     staff_page.keyboard.press("Enter")

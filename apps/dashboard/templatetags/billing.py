@@ -6,6 +6,7 @@ from django import template
 
 from apps.billing.models import TransactionKind
 from apps.billing.models.payments import NANO_PER_CENT
+from apps.billing.queries import Line
 from apps.core import figures
 from apps.dashboard.transactions import NAMES
 
@@ -15,6 +16,12 @@ register = template.Library()
 @register.filter
 def kind_name(kind: TransactionKind) -> str:
     return NAMES[kind]
+
+
+@register.filter
+def detail(line: Line) -> str:
+    """What the note adds to the kind."""
+    return "" if line.note.lower() == NAMES[line.kind].lower() else line.note
 
 
 @register.filter
