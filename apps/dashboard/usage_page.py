@@ -24,11 +24,11 @@ from apps.usage.figures import Durations, Forecast, Group, Series, Sums
 from apps.usage.ranges import Bucket, Range
 
 BUCKET_WORDS = {
-    Bucket.QUARTER: "quarter of an hour",
-    Bucket.HOUR: "hour",
-    Bucket.DAY: "day",
-    Bucket.WEEK: "week",
-    Bucket.MONTH: "month",
+    Bucket.QUARTER: "a quarter of an hour",
+    Bucket.HOUR: "an hour",
+    Bucket.DAY: "a day",
+    Bucket.WEEK: "a week",
+    Bucket.MONTH: "a month",
 }
 
 

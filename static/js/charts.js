@@ -5,6 +5,7 @@ import { format } from "./figures.js";
 
 const HEIGHT = 220;
 const LABEL_WIDTH = 64; // room for a name under the chart
+const PLAIN_SIDE = 20;
 const FONT = "12px system-ui, sans-serif";
 const drawn = new Map(); // figure → redraw
 
@@ -48,13 +49,20 @@ function draw(figure) {
   // The highest of a stack is drawn first, the others over it.
   const order = chart.lines.map((_, number) => number);
   if (stacked) order.reverse();
-  const side = stacked || plot.clientWidth < 480 ? 12 : endsWidth(chart);
+  const side = stacked || plot.clientWidth < 480 ? PLAIN_SIDE : endsWidth(chart);
   let u;
 
   const values = () => {
     if (!stacked) return order.map((number) => chart.lines[number].values);
     const sums = new Array(chart.labels.length).fill(0);
-    const stack = chart.lines.map((line, number) => line.values.map((value, at) => (sums[at] += shown[number] ? value : 0)));
+    // A bar of nothing is not drawn: it would show at the edges of the one that lies over it.
+    const nothing = (value) => chart.kind === "bars" && !value;
+    const stack = chart.lines.map((line, number) =>
+      line.values.map((value, at) => {
+        sums[at] += shown[number] ? value : 0;
+        return nothing(value) ? null : sums[at];
+      }),
+    );
     return order.map((number) => stack[number]);
   };
   const data = () => [chart.labels.map((_, at) => at), ...values()];
@@ -86,7 +94,7 @@ function draw(figure) {
     cursor: { y: false, points: { show: !stacked, size: 7, fill: (_, number) => color(`--c-${chart.lines[order[number - 1]].color}`) }, drag: { x: false, y: false } },
     hooks: {
       setCursor: [(self) => point(self, tip, chart, shown, stacked)],
-      draw: side > 12 ? [(self) => nameEnds(self, chart, shown, order)] : [],
+      draw: side > PLAIN_SIDE ? [(self) => nameEnds(self, chart, shown, order)] : [],
     },
   };
   u = new uPlot(options, data(), plot);
