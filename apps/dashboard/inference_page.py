@@ -63,9 +63,7 @@ class Detail:
         queue = min(one.queue_ms, one.total_ms)
         first = min(max(one.first_token_ms if one.first_token_ms is not None else one.total_ms, queue), one.total_ms)
         spans = [("Admission", queue, 5), ("First token" if one.first_token_ms is not None else "Waiting", first - queue, 2)]
-        spans += (
-            [("Generation" if one.streamed else "Answer", one.total_ms - first, 1)] if one.first_token_ms is not None else []
-        )
+        spans += [("Generation" if one.streamed else "Answer", one.total_ms - first, 1)] if one.first_token_ms is not None else []
         whole = max(1, sum(span for _, span, _ in spans))
         parts: list[Part] = []
         for name, span, fill in spans:
