@@ -75,11 +75,6 @@ def in_use(keys: Sequence[ApiKey]) -> list[KeyInUse]:
     return found
 
 
-def last_inferences(account_id: int, limit: int) -> list[Inference]:
-    """The account's newest requests, newest first."""
-    return list(Inference.objects.filter(account_id=account_id).order_by("-pk")[:limit])
-
-
 def trouble_of_key(key_id: int, limit: int) -> list[Inference]:
     """The key's newest requests that were not completed, newest first."""
     return list(Inference.objects.filter(api_key_id=key_id).exclude(status=Status.COMPLETED).order_by("-pk")[:limit])
