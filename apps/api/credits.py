@@ -18,7 +18,7 @@ from apps.core.money import usd_from_nano
 from apps.gateway.errors import BadRequest
 
 PoolName = Literal["trial", "promotion", "purchased"]
-KindName = Literal["usage", "grant", "purchase", "expiry", "adjustment", "refund", "dispute"]
+KindName = Literal["usage", "grant", "purchase", "expiry", "adjustment", "refund", "dispute", "collection"]
 CURSOR = "^[0-9]{1,17}_[0-9]{1,18}_(-?[0-9]{1,18})?$"
 KINDS = {kind.name.lower(): kind for kind in TransactionKind}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -9,6 +10,9 @@ from django.core.exceptions import ValidationError
 
 from apps.billing.models.payments import NANO_PER_CENT
 from apps.core.money import display_usd, nano_from_usd
+
+# A comma parts thousands and nothing else: where people write 7,50 for seven and a half, 750 would be charged.
+_TYPED = re.compile(r"\$? ?(\d+|\d{1,3}(?:,\d{3})+)(\.\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +38,9 @@ def validated_amount(text: str) -> int:
 
 def dollars(text: str, least: int, most: int, field: str, wrong: dict[str, str]) -> int:
     """Dollars as typed (`25`, `$25.00`, `1,000`) to nano-USD from `least` to `most`; what is wrong with it goes into `wrong[field]`."""
+    typed = _TYPED.fullmatch(text.strip())
     try:
-        amount = nano_from_usd(text.strip().removeprefix("$").replace(",", ""))
+        amount = nano_from_usd((typed[1].replace(",", "") + (typed[2] or "")) if typed else "")
     except ValueError:
         wrong[field] = "Write an amount in US dollars, such as 25 or 25.50."
         return 0

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
@@ -50,6 +51,10 @@ def process(event_id: str) -> bool:
         StripeEvent.objects.filter(pk=event_id).update(error=f"{type(error).__name__}: {error}"[:1000])
         if not isinstance(error, (Missing, Mismatch)):  # which will be no better next time
             return not isinstance(error, StripeUnavailable)
+    except Exception as error:  # of our own: no other event waits for it, and this one is tried again
+        log.exception("The event %s (%s) could not be worked on", event_id, event.type)
+        StripeEvent.objects.filter(pk=event_id).update(error=f"{type(error).__name__}: {error}"[:1000])
+        return True
     else:
         StripeEvent.objects.filter(pk=event_id).update(error="")
     StripeEvent.objects.filter(pk=event_id).update(processed_at=Now())
@@ -114,7 +119,7 @@ def _nothing(object_id: str) -> None:
 def _by_id(model: type[Payment] | type[CardSetup], text: str) -> Payment | CardSetup | None:
     try:
         return model._default_manager.filter(pk=text).first() if text else None
-    except ValueError:
+    except (ValueError, ValidationError):  # a reference that somebody else gave
         return None
 
 

@@ -15,10 +15,10 @@ from django.conf import settings
 from django.db.models import Sum
 
 from apps.billing import payments, receipts, reversals, stripe_client
-from apps.billing.errors import Mismatch, StripeUnavailable
+from apps.billing.errors import StripeUnavailable
 from apps.billing.models import Book, Payment, PaymentStatus, Posting, Reversal, ReversalKind, TransactionKind
 from apps.billing.models.payments import NANO_PER_CENT
-from apps.billing.stripe_client import Back, Intent
+from apps.billing.stripe_client import TROUBLE, Back, Intent
 from apps.core.moments import database_now
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,8 @@ class Report:
 
 def reconcile(look_back: timedelta = HOURLY_LOOK_BACK) -> Report:
     """Raises StripeUnavailable, PaymentsNotOffered: then nothing can be said."""
-    since = database_now() - look_back
+    start = database_now()
+    since = start - look_back
     report = Report(since)
     seen: set[UUID] = set()
     for intent in stripe_client.intents(since):
@@ -55,8 +56,8 @@ def reconcile(look_back: timedelta = HOURLY_LOOK_BACK) -> Report:
             _compare_intent(intent, report, seen)
     _compare_backs(ReversalKind.REFUND, stripe_client.refunds(since), report)
     _compare_backs(ReversalKind.DISPUTE, stripe_client.disputes(min(since, database_now() - DISPUTES_LOOK_BACK)), report)
-    for payment in Payment.objects.filter(created_at__gte=since + payments.SLACK, pool__isnull=False, livemode=settings.STRIPE_LIVE):
-        if payment.pk not in seen:
+    for payment in Payment.objects.filter(created_at__gte=since, created_at__lt=start, pool__isnull=False, livemode=settings.STRIPE_LIVE):
+        if payment.pk not in seen and payment.created_at >= since + payments.SLACK:
             report.drift.append(f"payment {payment.pk} is credited, and Stripe does not list it")
         _compare_ledger(payment, report)
     receipts.issue_missing()
@@ -79,8 +80,8 @@ def _compare_intent(intent: Intent, report: Report, seen: set[UUID]) -> None:
         payment = payments.settle_intent(intent) or payment
     except StripeUnavailable:
         raise
-    except Mismatch as mismatch:
-        report.drift.append(f"{intent.id}: {mismatch}")
+    except TROUBLE as trouble:
+        report.drift.append(f"{intent.id}: {trouble}")
         return
     report.payments += 1
     if (payment.pool_id, payment.status) != before:
@@ -98,8 +99,10 @@ def _compare_backs(kind: ReversalKind, backs: Iterable[Back], report: Report) ->
         try:
             if reversals.follow(kind, back):
                 report.repaired.append(f"{back.id} is {back.status}")
-        except Mismatch as mismatch:
-            report.drift.append(f"{back.id}: {mismatch}")
+        except StripeUnavailable:
+            raise
+        except TROUBLE as trouble:
+            report.drift.append(f"{back.id}: {trouble}")
         row = Reversal.objects.filter(stripe_id=back.id).first()
         if row is None:
             continue

@@ -31,15 +31,19 @@ def charge_due() -> None:
 @shared_task(name="billing.go_on")  # type: ignore[untyped-decorator]
 def go_on() -> None:
     """Go on with whatever a crash, an outage or a lost message left lying; send the mails that are owed."""
-    debts.collect_all()
-    if stripe_client.configured():
-        events.process_waiting()
-        payments.advance_open()
-        reversals.send_refunds()
-        cards.finish_setups()
-        cards.forget_removed()
-        receipts.issue_missing()
-    notices.send_owed()
+    of_stripe = [
+        events.process_waiting,
+        payments.advance_open,
+        reversals.send_refunds,
+        cards.finish_setups,
+        cards.forget_removed,
+        receipts.issue_missing,
+    ]
+    for step in [debts.collect_all, *(of_stripe if stripe_client.configured() else []), notices.send_owed]:
+        try:
+            step()
+        except Exception:  # one that cannot go on holds up none of the others
+            log.exception("billing: %s", step.__name__)
 
 
 @shared_task(name="billing.watch")  # type: ignore[untyped-decorator]

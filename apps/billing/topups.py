@@ -79,6 +79,7 @@ def look_again(account: Account, attempt: UUID) -> Payment:
     except stripe_client.TROUBLE as trouble:
         log.warning("Payment %s is looked at later: %s", payment.pk, trouble)
         payment.refresh_from_db()
+        payment.action_url = ""  # it may be paid already: nobody is asked to pay it until that is known
         return payment
 
 

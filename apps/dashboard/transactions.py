@@ -34,6 +34,7 @@ NAMES = {
     TransactionKind.ADJUSTMENT: "Correction",
     TransactionKind.REFUND: "Refund",
     TransactionKind.DISPUTE: "Dispute",
+    TransactionKind.COLLECTION: "Debt paid",
 }
 WORDS = {kind: kind.name.lower() for kind in TransactionKind}
 KINDS = {word: kind for kind, word in WORDS.items()}

@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -15,6 +15,8 @@ from django.utils import timezone
 
 from apps.accounts.actions import Registered
 from apps.accounts.models import Account, AccountStatus
+from apps.api.credits import KindName
+from apps.billing.amounts import dollars
 from apps.billing.credits import Balance, PoolBalance, grant_credit, set_balance
 from apps.billing.models import AutoTopup, Debt, PauseReason, PoolKind, TransactionKind
 from apps.billing.queries import Line, Page
@@ -136,6 +138,22 @@ async def whole(answer: Any) -> bytes:
 
 def csv_rows(answer: Any) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(whole(answer).decode())))
+
+
+def test_every_kind_of_transaction_has_a_name_here_and_over_rest() -> None:
+    assert transactions.NAMES.keys() == set(TransactionKind)
+    assert set(get_args(KindName)) == {kind.name.lower() for kind in TransactionKind}
+
+
+@pytest.mark.parametrize(
+    ("typed", "usd"),
+    [("25", 25), ("$25.00", 25), (" $ 7.50", 7.5), ("1,000", 1000), ("1,234.56", 1234.56), ("7,50", None), ("10,00", None), ("1,00", None),
+     ("1,0000", None), (",500", None), ("5.", None), ("1e3", None), ("٢٥", None), ("-5", None), ("", None)],
+)  # fmt: skip
+def test_an_amount_is_what_was_typed_or_nothing(typed: str, usd: float | None) -> None:
+    wrong: dict[str, str] = {}
+    amount = dollars(typed, 0, 10_000 * NANO_PER_USD, "amount", wrong)
+    assert (amount if not wrong else None) == (None if usd is None else round(usd * NANO_PER_USD))
 
 
 def test_the_csv_has_every_line(alice: Registered, client: Client) -> None:

@@ -87,6 +87,9 @@ def test_what_cannot_be_mended_is_reported(shop: Shop, look: Callable[[], Report
     assert told["ok"] is False
     assert len(about(told["drift"], payment.pk, stranger_id)) == 2
     assert payer.credit == 25 * USD
+    Payment.objects.filter(pk=payment.pk).update(amount=26 * USD)
+    assert any("the ledger has" in line for line in about(look().drift, payment.pk))
+    Payment.objects.filter(pk=payment.pk).update(amount=25 * USD)
 
 
 def test_receipts_are_numbered_without_gaps_whoever_is_credited_at_once(shop: Shop) -> None:

@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
+from django.test import Client
 
 from apps.accounts.models import AccountStatus
 from apps.billing import debts, events, reversals
@@ -70,6 +71,9 @@ def test_beyond_the_balance_it_suspends_and_a_top_up_reinstates(shop: Shop) -> N
         Notice.objects.filter(account=payer.account, kind__in=(NoticeKind.SUSPENDED, NoticeKind.REINSTATED)).values_list("kind", flat=True)
     )
     assert kinds == [NoticeKind.SUSPENDED, NoticeKind.REINSTATED]
+    client = Client()
+    client.force_login(payer.account.memberships.get().user)
+    assert "Debt paid" in client.get("/settings/billing").content.decode()
 
 
 def test_a_dispute_of_spent_money_suspends_until_it_is_won(shop: Shop) -> None:

@@ -14,9 +14,9 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.test import override_settings
 
-from apps.billing import events, payments, stripe_client
+from apps.billing import debts, events, payments, stripe_client, tasks, topups
 from apps.billing.errors import Mismatch
-from apps.billing.models import Payment, StripeEvent
+from apps.billing.models import Payment, PaymentStatus, StripeEvent
 from apps.billing.topups import start_checkout
 from apps.core.ids import uuid7
 from tests.payments.shop import USD, Payer, Shop
@@ -173,6 +173,39 @@ def test_an_event_is_tried_again_while_stripe_is_away_and_staff_can_replay_it(sh
     assert payer.credit == 25 * USD
     assert events.replay(event.pk).processed_at is not None
     assert payer.credit == 25 * USD
+
+
+def test_what_one_event_says_holds_up_no_other(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Payment Links of the same Stripe account let strangers choose a session's reference."""
+    payer, payment = paid_and_not_told(shop)
+    made = stripe_client._client().v1.checkout.sessions.create(
+        {"mode": "setup", "currency": "usd", "client_reference_id": "order-17", "success_url": "https://shop.example/"}
+    )
+    foreign, ours = (f"evt_{uuid7().hex}" for _ in range(2))
+    StripeEvent.objects.create(id=foreign, type="checkout.session.completed", object_id=made.id, created_at=payment.created_at)
+    StripeEvent.objects.create(id=ours, type="payment_intent.succeeded", object_id=payment.intent_id, created_at=payment.created_at)
+    assert events.process(foreign)
+    assert StripeEvent.objects.get(pk=foreign).processed_at is not None
+    monkeypatch.setitem(events.HANDLERS, "checkout.session.", lambda _: 1 // 0)
+    StripeEvent.objects.filter(pk=foreign).update(processed_at=None)
+    assert events.process(foreign)
+    assert "ZeroDivisionError" in StripeEvent.objects.get(pk=foreign).error
+    monkeypatch.setattr(debts, "collect_all", lambda: 1 // 0)
+    StripeEvent.objects.filter(pk=ours).update(next_try_at=payment.created_at)
+    tasks.go_on()
+    assert payer.credit == 25 * USD
+
+
+def test_whoever_comes_back_while_stripe_is_away_is_not_asked_to_pay_again(shop: Shop) -> None:
+    payer = shop.payer()
+    shop.webhooks(paused=True)
+    payment = shop.begin_checkout(payer)
+    assert topups.look_again(payer.account, payment.pk).action_url
+    shop.pay_page(payment)
+    shop.simulator.fault("500_before", "/v1/checkout/sessions/.*", method="GET", times=2)  # the library asks twice
+    seen = topups.look_again(payer.account, payment.pk)
+    assert (seen.status, seen.action_url) == (PaymentStatus.OPEN, "")
+    assert topups.look_again(payer.account, payment.pk).status == PaymentStatus.SUCCEEDED
 
 
 def test_a_payment_needs_its_limits(shop: Shop) -> None:
