@@ -62,18 +62,12 @@ class Shop:
     lost: list[str] = field(default_factory=list)
 
     def payer(self, card: str = "") -> Payer:
-        """With `card`, a saved one that is charged by default."""
+        """With `card`, a saved one that is charged by default, without the page on which it was typed."""
         payer = Payer(new_customer())
         if card:
-            self.save_card(payer, card)
-        return payer
-
-    def payer_at_once(self, number: str) -> Payer:
-        """Who has a saved card, without the page on which it was typed."""
-        payer = Payer(new_customer())
-        customer = ensure_customer(payer.account)
-        made = self.simulator.ask("payment_methods", {"customer": customer, "number": number})
-        cards.add_paid_with(payer.registered.account.pk, customer, made["id"])
+            customer = ensure_customer(payer.account)
+            made = self.simulator.ask("payment_methods", {"customer": customer, "number": card})
+            cards.add_paid_with(payer.registered.account.pk, customer, made["id"])
         return payer
 
     def save_card(self, payer: Payer, number: str, **more: Any) -> PaymentMethod:

@@ -57,6 +57,8 @@ def main() -> None:
     django.setup()
     from tests.payments import flows
 
+    _load()
+
     for line in sys.stdin:
         told = json.loads(line)
         reading, writing = os.pipe()
@@ -77,6 +79,18 @@ def main() -> None:
             points = pipe.read().splitlines()
         _, status = os.waitpid(pid, 0)
         print(json.dumps({"status": os.waitstatus_to_exitcode(status), "points": points}), flush=True)
+
+
+def _load() -> None:
+    """What the library loads at first use, so that no fork has to: it takes longer than all that a flow does."""
+    import requests  # noqa: F401
+    import stripe
+
+    services = stripe.StripeClient("sk_test_loading").v1
+    for name in ("customers", "payment_intents", "payment_methods", "refunds", "setup_intents", "charges", "disputes"):
+        getattr(services, name)
+        getattr(stripe, "".join(word.title() for word in name.removesuffix("s").split("_")))
+    _ = services.checkout.sessions, stripe.checkout.Session, stripe.ListObject, stripe.Event
 
 
 def _instrument(writing: int, kill_at: int) -> None:

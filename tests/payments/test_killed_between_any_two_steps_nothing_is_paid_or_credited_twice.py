@@ -47,7 +47,7 @@ def striker(own_stripe: Simulator, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def by_card(shop: Shop) -> tuple[Payer, Arguments]:
-    payer = shop.payer_at_once(VISA)
+    payer = shop.payer(VISA)
     return payer, {"account": payer.account.pk, "attempt": str(uuid7())}
 
 
@@ -73,13 +73,13 @@ def waiting_event(shop: Shop) -> tuple[Payer, Arguments]:
 
 
 def below_threshold(shop: Shop) -> tuple[Payer, Arguments]:
-    payer = shop.payer_at_once(VISA)
+    payer = shop.payer(VISA)
     auto_topup.configure(payer.account, enabled=True, threshold="5", amount="25", monthly_cap="100")
     return payer, {"account": payer.account.pk}
 
 
 def paid(shop: Shop) -> tuple[Payer, Arguments]:
-    payer = shop.payer_at_once(VISA)
+    payer = shop.payer(VISA)
     payment = shop.pay_with_card(payer, 25)
     return payer, {"payment": str(payment.pk), "staff": create_account_for(new_email(), staff=True).user.pk}
 
