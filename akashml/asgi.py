@@ -41,7 +41,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
             await _plain(send, 200 if ready else 503, b"ready\n" if ready else b"not ready\n")
         elif settings.SERVE != "gateway" and static_files.is_static_path(path):
             await static_files.serve(scope, send)
-        elif is_api_path(path) or is_management_path(path):
+        elif is_api_path(path) or is_management_path(path) or path.startswith("/stripe/"):  # what machines send
             if not await refused_by_length(scope, send):  # before Django spools it to disk
                 await django_application(scope, in_time(scope, receive, send), send)  # type: ignore[arg-type]  # as below
         else:
