@@ -92,7 +92,7 @@ class Simulator:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.address}/_control/{name}", data, {"Authorization": f"Bearer {SECRET_KEY}"})
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=180) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{name}: {error.code} {error.read().decode()}") from None

@@ -30,7 +30,7 @@ def shop(stripe_running: Simulator, web: str) -> Iterator[Shop]:
     simulator = stripe_running
     webhooks = {"url": f"{web}/stripe/webhook", "secret": WEBHOOK_SECRET, "paused": False, "copies": 1, "order": "created"}
     with override_settings(
-        STRIPE_SECRET_KEY=SECRET_KEY, STRIPE_WEBHOOK_SECRET=WEBHOOK_SECRET, STRIPE_API_BASE=simulator.address, STRIPE_TIMEOUT_S=10
+        STRIPE_SECRET_KEY=SECRET_KEY, STRIPE_WEBHOOK_SECRET=WEBHOOK_SECRET, STRIPE_API_BASE=simulator.address, STRIPE_TIMEOUT_S=60
     ):
         simulator.ask("webhooks/drop", {})
         simulator.ask("webhooks", webhooks | {"first_retry_s": 0.1})

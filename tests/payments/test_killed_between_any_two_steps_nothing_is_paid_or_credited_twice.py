@@ -35,13 +35,15 @@ def own_stripe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
 
 @pytest.fixture
 def shop(own_stripe: Simulator) -> Iterator[Shop]:
-    with override_settings(STRIPE_SECRET_KEY=SECRET_KEY, STRIPE_WEBHOOK_SECRET=WEBHOOK_SECRET, STRIPE_API_BASE=own_stripe.address):
+    with override_settings(
+        STRIPE_SECRET_KEY=SECRET_KEY, STRIPE_WEBHOOK_SECRET=WEBHOOK_SECRET, STRIPE_API_BASE=own_stripe.address, STRIPE_TIMEOUT_S=60
+    ):
         yield Shop(own_stripe, flows.URL.removesuffix("/back"))
 
 
 @pytest.fixture(scope="module")
 def striker(own_stripe: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Striker]:
-    made = Striker(tmp_path_factory.mktemp("striker") / "log", own_stripe.environment)
+    made = Striker(tmp_path_factory.mktemp("striker") / "log", own_stripe.environment | {"STRIPE_TIMEOUT_S": "60"})
     yield made
     made.stop()
 
