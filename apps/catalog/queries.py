@@ -17,6 +17,12 @@ def prices_in_force() -> QuerySet[Price]:
     return now_valid.order_by("model__public_id", "-effective_from", "-pk").distinct("model__public_id").select_related("model")
 
 
+def prices_on_offer() -> QuerySet[Price]:
+    """`prices_in_force` of the models that somebody may be sent to: those with a backend in use."""
+    backend = Backend.objects.filter(model=OuterRef("model"), is_active=True)
+    return prices_in_force().filter(Exists(backend))
+
+
 def rates_of(price: Price) -> Rates:
     """A price as it is calculated with: cached input costs what input costs where it has no price of its own."""
     cached = price.input_pico if price.cached_input_pico is None else price.cached_input_pico

@@ -13,9 +13,10 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
+from apps.billing import stripe_client
 from apps.catalog.models import Price
 from apps.catalog.pricing import Usage
-from apps.catalog.queries import BUILT_IN_MODEL, prices_in_force, rates_of
+from apps.catalog.queries import BUILT_IN_MODEL, prices_on_offer, rates_of
 from apps.core.code_samples import Sample
 from apps.core.money import nano_from_usd
 from apps.dashboard.measured import measured
@@ -46,7 +47,7 @@ def price_list() -> list[Price]:
     global _last
     if _last is None or monotonic() - _last.read_at > FRESH_S:
         try:
-            _last = PriceList(sorted(prices_in_force(), key=_place), monotonic())
+            _last = PriceList(sorted(prices_on_offer(), key=_place), monotonic())
         except (OperationalError, InterfaceError) as error:
             log.warning("the price list could not be read (%s)", type(error).__name__)
             _last = PriceList(_last.prices if _last else [], monotonic())
@@ -73,6 +74,7 @@ def landing(request: HttpRequest) -> HttpResponse:
         "measured": measured(),
         "self_host": SELF_HOST,
         "api_base_url": settings.API_BASE_URL,
+        "card_first": stripe_client.configured(),
         "trial_credit": nano_from_usd(settings.TRIAL_CREDIT_USD),
         "known": settings.SESSION_COOKIE_NAME in request.COOKIES,
     }

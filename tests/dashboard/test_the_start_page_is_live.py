@@ -34,7 +34,14 @@ def page_after(seconds: float) -> str:
 
 @pytest.fixture
 def model() -> TestModel:
-    return new_model(prices={"input": "0.037", "cached_input": "0.0375", "output": "4.4"}, context_length=131_072)
+    return new_model("http://127.0.0.1:9/v1", prices={"input": "0.037", "cached_input": "0.0375", "output": "4.4"}, context_length=131_072)
+
+
+def test_a_model_that_nothing_serves_is_not_offered(model: TestModel) -> None:
+    bare = new_model()
+    page = page_after(0)
+    assert model.name.split("/")[1] in page
+    assert bare.name.split("/")[1] not in page
 
 
 def test_it_shows_a_model_with_its_prices(model: TestModel) -> None:
@@ -52,7 +59,7 @@ def test_a_new_price_shows_within_seconds(model: TestModel) -> None:
 
 def test_the_prices_read_last_stay_while_postgres_is_away(model: TestModel) -> None:
     assert model.name in page_after(0)
-    with mock.patch.object(landing, "prices_in_force", side_effect=OperationalError):
+    with mock.patch.object(landing, "prices_on_offer", side_effect=OperationalError):
         assert model.name in page_after(landing.FRESH_S + 1)
         landing._last = None
         response = Client().get("/")
