@@ -8,7 +8,7 @@
 # make lock     the lock files anew from requirements*.in (ARGS=--upgrade for newer versions)
 
 SHELL = /bin/sh
-.PHONY: run servers setup test mutants check bench soak lock
+.PHONY: bench-usage run servers setup test mutants check bench soak lock
 .DEFAULT_GOAL = run
 
 # The first of these that is Python 3.11 or later; PYTHON=… names another.
@@ -44,6 +44,9 @@ check: setup
 
 bench: setup
 	@exec .venv/bin/python -m benchmarks $(ARGS)
+
+bench-usage: setup
+	@exec .venv/bin/python -m benchmarks.usage $(ARGS)
 
 soak: setup
 	@exec .venv/bin/python -m benchmarks.soak $(ARGS)

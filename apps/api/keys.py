@@ -29,7 +29,7 @@ from apps.api_keys import actions
 from apps.api_keys.models import ApiKey, Scope, State
 from apps.api_keys.queries import IDLE, current_minutes, keys_in_state
 from apps.core.moments import moment_from_iso
-from apps.core.money import usd_from_nano
+from apps.core.money import nano_from_usd, usd_from_nano
 from apps.gateway.errors import BadRequest
 from apps.usage.queries import KeyInUse, in_use
 
@@ -39,19 +39,23 @@ Rpm = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Tpm = Annotated[int, msgspec.Meta(ge=1, le=10**12)]
 Concurrent = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 Moment = Annotated[str, msgspec.Meta(max_length=64, extra_json_schema={"format": "date-time"})]
+Dollars = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 ScopeName = Literal["inference", "management"]
 SCOPES: dict[ScopeName, Scope] = {"inference": Scope.INFERENCE, "management": Scope.MANAGEMENT}
 SCOPE_NAMES = {scope: name for name, scope in SCOPES.items()}
 
 
 class NewKey(msgspec.Struct, forbid_unknown_fields=True):
-    """A limit that is left out or null is unlimited; without `expires_at` (ISO 8601) the key never expires."""
+    """A limit that is left out or null is unlimited; without `expires_at` (ISO 8601) the key never expires. Spend limits are US dollars as
+    a decimal text; days and months are UTC's."""
 
     name: Name
     scope: ScopeName = "inference"
     rpm: Rpm | None = None
     tpm: Tpm | None = None
     max_concurrent: Concurrent | None = None
+    spend_limit_day: Dollars | None = None
+    spend_limit_month: Dollars | None = None
     expires_at: Moment | None = None
 
 
@@ -62,11 +66,13 @@ class KeyChange(msgspec.Struct, forbid_unknown_fields=True):
     rpm: Rpm | msgspec.UnsetType | None = msgspec.UNSET
     tpm: Tpm | msgspec.UnsetType | None = msgspec.UNSET
     max_concurrent: Concurrent | msgspec.UnsetType | None = msgspec.UNSET
+    spend_limit_day: Dollars | msgspec.UnsetType | None = msgspec.UNSET
+    spend_limit_month: Dollars | msgspec.UnsetType | None = msgspec.UNSET
     expires_at: Moment | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class KeyInfo(msgspec.Struct, kw_only=True):
-    """An API key. `spent` in US dollars, exact to the last request that ended; the month is the current one in UTC."""
+    """An API key. `spent` and spend limits in US dollars, exact to the last request that ended; month and day are the current ones in UTC."""
 
     id: int
     name: str
@@ -76,6 +82,8 @@ class KeyInfo(msgspec.Struct, kw_only=True):
     rpm: int | None
     tpm: int | None
     max_concurrent: int | None
+    spend_limit_day: str | None
+    spend_limit_month: str | None
     expires_at: datetime | None
     created_at: datetime
     revoked_at: datetime | None
@@ -84,6 +92,7 @@ class KeyInfo(msgspec.Struct, kw_only=True):
     requests: int
     spent: str
     spent_this_month: str
+    spent_today: str
 
 
 class KeyWithSecret(KeyInfo, kw_only=True):
@@ -145,7 +154,14 @@ class Keys(ManagementView):
     def post(self, request: Request) -> HttpResponse:
         """The answer is the only one that shows the full key."""
         wanted, manager = body_of(request, decode_new_key), request.auth
-        limits = actions.Limits(wanted.rpm, wanted.tpm, wanted.max_concurrent, moment(wanted.expires_at))
+        limits = actions.Limits(
+            wanted.rpm,
+            wanted.tpm,
+            wanted.max_concurrent,
+            moment(wanted.expires_at),
+            dollars("spend_limit_day", wanted.spend_limit_day),
+            dollars("spend_limit_month", wanted.spend_limit_month),
+        )
         try:
             row, key = actions.create_key(manager.account, wanted.name, limits, SCOPES[wanted.scope], manager.user)
         except ValidationError as error:
@@ -166,6 +182,9 @@ class Key(ManagementView):
         given = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not msgspec.UNSET}
         if "expires_at" in given:
             given["expires_at"] = moment(given["expires_at"])
+        for name in ("spend_limit_day", "spend_limit_month"):
+            if name in given:
+                given[name] = dollars(name, given[name])
         try:
             actions.edit_key(row, given)
         except actions.KeyRevoked as error:
@@ -232,6 +251,17 @@ def moment(text: str | None) -> datetime | None:
         raise BadRequest(f"expires_at: {error}.", param="expires_at") from None
 
 
+def dollars(name: str, text: str | None) -> int | None:
+    """In nano-USD. Raises BadRequest naming the field."""
+    try:
+        amount = None if text is None else nano_from_usd(text, name)
+    except ValueError as error:
+        raise BadRequest(f"{error}.", param=name) from None
+    if amount is not None and amount < 1:
+        raise BadRequest(f"{name}: must be above zero.", param=name)
+    return amount
+
+
 def gauge(used: int, limit: int | None) -> Gauge:
     return Gauge(used, limit, None if limit is None else max(0, limit - used))
 
@@ -259,6 +289,8 @@ def _fields(used: KeyInUse) -> dict[str, Any]:
         "rpm": row.rpm,
         "tpm": row.tpm,
         "max_concurrent": row.max_concurrent,
+        "spend_limit_day": None if row.spend_limit_day is None else usd_from_nano(row.spend_limit_day),
+        "spend_limit_month": None if row.spend_limit_month is None else usd_from_nano(row.spend_limit_month),
         "expires_at": row.expires_at,
         "created_at": row.created_at,
         "revoked_at": row.revoked_at,
@@ -267,4 +299,5 @@ def _fields(used: KeyInUse) -> dict[str, Any]:
         "requests": used.usage.requests,
         "spent": usd_from_nano(used.usage.charged),
         "spent_this_month": usd_from_nano(used.usage.charged_this_month),
+        "spent_today": usd_from_nano(used.usage.charged_today),
     }

@@ -18,16 +18,18 @@ from apps.api_keys.models import ApiKey, Scope
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a key may use; None is unlimited. Requests and tokens per minute, requests at the same time."""
+    """What a key may use; None is unlimited. Requests and tokens per minute, requests at the same time, nano-USD a day and a month (UTC)."""
 
     rpm: int | None = None
     tpm: int | None = None
     max_concurrent: int | None = None
     expires_at: datetime | None = None
+    spend_limit_day: int | None = None
+    spend_limit_month: int | None = None
 
 
 UNLIMITED = Limits()
-EDITABLE = ("name", "rpm", "tpm", "max_concurrent", "expires_at")
+EDITABLE = ("name", "rpm", "tpm", "max_concurrent", "expires_at", "spend_limit_day", "spend_limit_month")
 
 
 class KeyRevoked(ValidationError):
@@ -56,6 +58,8 @@ def create_key(
         tpm=limits.tpm,
         max_concurrent=limits.max_concurrent,
         expires_at=limits.expires_at,
+        spend_limit_day=limits.spend_limit_day,
+        spend_limit_month=limits.spend_limit_month,
     )
     row.full_clean()
     row.save()
@@ -95,7 +99,7 @@ def regenerate_key(row: ApiKey, created_by: User | None = None) -> tuple[ApiKey,
     if not revoke_key(row):
         raise KeyRevoked("this key is revoked: create a new one instead")
     row.refresh_from_db()
-    limits = Limits(row.rpm, row.tpm, row.max_concurrent, row.expires_at)
+    limits = Limits(row.rpm, row.tpm, row.max_concurrent, row.expires_at, row.spend_limit_day, row.spend_limit_month)
     return create_key(row.account, row.name, limits, Scope(row.scope), created_by, replaces=row)
 
 

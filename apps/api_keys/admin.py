@@ -12,11 +12,37 @@ from apps.api_keys.models import ApiKey
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(admin.ModelAdmin):
-    list_display = ("name", "last4", "account", "scope", "rpm", "tpm", "max_concurrent", "expires_at", "revoked_at")
+    list_display = (
+        "name",
+        "last4",
+        "account",
+        "scope",
+        "rpm",
+        "tpm",
+        "max_concurrent",
+        "spend_limit_day",
+        "spend_limit_month",
+        "expires_at",
+        "revoked_at",
+    )
     list_filter = ("scope",)
     list_select_related = ("account",)
     search_fields = ("name", "last4", "account__name")
-    fields = ("account", "name", "last4", "scope", "rpm", "tpm", "max_concurrent", "expires_at", "revoked_at", "created_by", "created_at")
+    fields = (
+        "account",
+        "name",
+        "last4",
+        "scope",
+        "rpm",
+        "tpm",
+        "max_concurrent",
+        "spend_limit_day",
+        "spend_limit_month",
+        "expires_at",
+        "revoked_at",
+        "created_by",
+        "created_at",
+    )
     readonly_fields = ("account", "last4", "scope", "revoked_at", "created_by", "created_at")
     actions = ("revoke",)
 

@@ -9,6 +9,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from apps.accounts.models import Account, User
+from apps.core.money import MAX_NANO
 
 
 class Scope(models.IntegerChoices):
@@ -22,6 +23,10 @@ class State(models.TextChoices):
     ACTIVE = "active"
     EXPIRED = "expired"
     REVOKED = "revoked"
+
+
+def _spend_limit(what: str) -> models.BigIntegerField[int | None, int | None]:
+    return models.BigIntegerField(null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(MAX_NANO)], help_text=what)
 
 
 class ApiKey(models.Model):
@@ -45,6 +50,8 @@ class ApiKey(models.Model):
     max_concurrent = models.PositiveIntegerField(
         "concurrent requests", null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(100_000)]
     )
+    spend_limit_day = _spend_limit("nano-USD in a day, UTC")
+    spend_limit_month = _spend_limit("nano-USD in a month, UTC")
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -74,3 +81,15 @@ class Limiter(models.Model):
     requests_in_window = models.BigIntegerField()
     tokens_in_window = models.BigIntegerField()
     open = models.IntegerField()
+
+
+class Spend(models.Model):
+    """What a key with a spend limit was charged today and this month (UTC) and what its open requests hold, in nano-USD; written only by
+    admission and settlement, under the account's lock (apps/gateway/sql/1_spend.sql). Money: not unlogged, as the minute is."""
+
+    key = models.OneToOneField(ApiKey, models.CASCADE, primary_key=True, db_constraint=False)
+    day = models.DateField()
+    spent_day = models.BigIntegerField()
+    month = models.DateField(help_text="its first day")
+    spent_month = models.BigIntegerField()
+    held = models.BigIntegerField()

@@ -121,6 +121,8 @@ def _key(row: ApiKey) -> dict[str, Any]:
         "requests_per_minute": row.rpm,
         "tokens_per_minute": row.tpm,
         "max_concurrent": row.max_concurrent,
+        "spend_limit_day_nano_usd": row.spend_limit_day,
+        "spend_limit_month_nano_usd": row.spend_limit_month,
         "expires_at": row.expires_at,
         "revoked_at": row.revoked_at,
         "created_at": row.created_at,

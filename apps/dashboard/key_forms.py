@@ -13,6 +13,7 @@ from apps.accounts.models import Account, User
 from apps.api_keys.actions import EDITABLE, Limits, create_key, edit_key
 from apps.api_keys.models import ApiKey, Scope
 from apps.core.moments import moment_from_iso
+from apps.core.money import nano_from_usd, usd_from_nano
 
 # What a new key starts with, so that a runaway program is stopped before the balance is; each can be emptied.
 SENSIBLE = Limits(rpm=600, tpm=1_000_000, max_concurrent=32)
@@ -40,6 +41,27 @@ class MomentField(forms.Field):
         return self.prepare_value(initial) != (data or None)
 
 
+class UsdField(forms.Field):
+    """US dollars, in nano-USD."""
+
+    widget = forms.TextInput(attrs={"inputmode": "decimal", "placeholder": "No limit", "autocomplete": "off"})
+
+    def to_python(self, value: Any) -> int | None:
+        try:
+            amount = nano_from_usd(value.strip().removeprefix("$"), "dollars") if value and value.strip() else None
+        except ValueError as error:
+            raise ValidationError(f"{error}.") from None
+        if amount is not None and amount < 1:
+            raise ValidationError("Must be above zero.")
+        return amount
+
+    def prepare_value(self, value: Any) -> Any:
+        return usd_from_nano(value) if isinstance(value, int) else value
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return self.prepare_value(initial) != (data or None)
+
+
 def _whole(label: str, most: int, **options: Any) -> forms.IntegerField:
     widget = forms.NumberInput(attrs={"inputmode": "numeric", "placeholder": "No limit"})
     return forms.IntegerField(label=label, min_value=1, max_value=most, required=False, widget=widget, **options)
@@ -52,6 +74,8 @@ class LimitsForm(forms.Form):
     rpm = _whole("Requests per minute", 1_000_000)
     tpm = _whole("Tokens per minute", 10**12)
     max_concurrent = _whole("Requests at once", 100_000)
+    spend_limit_day = UsdField(label="Dollars a day", required=False)
+    spend_limit_month = UsdField(label="Dollars a month", required=False)
     expires_at = MomentField(label="Expires", required=False)
 
     def __init__(self, *args: Any, key: ApiKey | None = None, **options: Any) -> None:
@@ -90,7 +114,7 @@ class NewKeyForm(LimitsForm):
         if data["scope"] == Scope.MANAGEMENT:
             limits = Limits(expires_at=data["expires_at"])
         else:
-            limits = Limits(data["rpm"], data["tpm"], data["max_concurrent"], data["expires_at"])
+            limits = Limits(**{name: data[name] for name in EDITABLE if name != "name"})
         try:
             return create_key(account, data["name"], limits, data["scope"], user)
         except ValidationError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from uuid import UUID
 
 from msgspec import Struct
@@ -17,7 +18,7 @@ from apps.gateway.prepared import Prepared
 
 # Codes of gateway_admit (apps/gateway/sql/2_admit.sql).
 ADMITTED, KEY_REFUSED, KEY_EXPIRED, SUSPENDED, REQUESTS, TOKENS, CONCURRENCY, CREDIT = range(8)
-FENCED, WRONG_SCOPE = 9, 10
+FENCED, WRONG_SCOPE, SPENT_DAY, SPENT_MONTH = 9, 10, 11, 12
 
 ADMIT = Prepared(
     "gateway_admit",
@@ -211,6 +212,8 @@ def refusal(decision: Decision, request: AdmissionRequest) -> ApiError:
     if code == CREDIT:
         return _insufficient(decision, request)
     headers = [(b"retry-after", b"%d" % max(1, decision.retry_after)), *limit_headers(decision)]
+    if code in (SPENT_DAY, SPENT_MONTH):
+        return _spent(decision, headers)
     if code == REQUESTS:
         return RateLimited(f"This API key allows {decision.rpm} requests a minute. Try again in {decision.retry_after} s.", headers=headers)
     if code == TOKENS:
@@ -238,6 +241,17 @@ def refusal(decision: Decision, request: AdmissionRequest) -> ApiError:
             headers=headers,
         )
     return InternalError("The platform could not decide about this request. Nothing was charged.")
+
+
+def _spent(decision: Decision, headers: list[Header]) -> InsufficientCredits:
+    period, begins = ("day", "midnight") if decision.code == SPENT_DAY else ("month", "the first of the month")
+    moment = datetime.fromtimestamp(decision.resets_at, UTC)
+    return InsufficientCredits(
+        f"This API key's spend limit for the {period} has {display_usd(decision.available)} left, which does not cover this request. "
+        f"It begins anew at {begins}, UTC: {moment:%Y-%m-%dT%H:%M:%SZ}. Raise it under Settings → API Keys, or ask for less.",
+        code=f"{period}_spend_limit_exceeded",
+        headers=headers,
+    )
 
 
 def _insufficient(decision: Decision, request: AdmissionRequest) -> InsufficientCredits:

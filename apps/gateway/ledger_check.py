@@ -30,14 +30,21 @@ INVARIANTS: dict[str, tuple[str, str]] = {
            WHERE p.remaining <> coalesce(s.amount, 0)""",
     ),
     "I4": (
-        "A pool's held is the sum of its open holds' allocations, and a key's open count is the number of its holds.",
+        "A pool's held is the sum of its open holds' allocations, a key's open count is the number of its holds, and what it counts as spent and held is what log and holds say.",
         """SELECT format('pool %s: held %s, holds %s', coalesce(p.id, s.pool_id), p.held, coalesce(s.amount, 0)) FROM billing_creditpool p
            FULL JOIN (SELECT a.pool_id, sum(a.amount) AS amount FROM gateway_hold h, unnest(h.pools, h.pool_amounts) a (pool_id, amount) GROUP BY a.pool_id) s ON s.pool_id = p.id
            WHERE coalesce(p.held, -1) <> coalesce(s.amount, 0)
            UNION ALL SELECT format('hold %s: amount %s, allocated %s', h.id, h.amount, a.amount) FROM gateway_hold h
              CROSS JOIN LATERAL (SELECT coalesce(sum(x), 0) AS amount FROM unnest(h.pool_amounts) x) a WHERE h.amount <> a.amount
            UNION ALL SELECT format('key %s: %s counted as open, %s holds', l.key_id, l.open, h.open) FROM api_keys_limiter l
-             CROSS JOIN LATERAL (SELECT count(*) AS open FROM gateway_hold x WHERE x.key_id = l.key_id) h WHERE l.open <> h.open""",
+             CROSS JOIN LATERAL (SELECT count(*) AS open FROM gateway_hold x WHERE x.key_id = l.key_id) h WHERE l.open <> h.open
+           UNION ALL SELECT format('key %s: its spend counts %s as held, its holds %s', s.key_id, s.held, h.amount) FROM api_keys_spend s
+             CROSS JOIN LATERAL (SELECT coalesce(sum(x.spend_held), 0) AS amount FROM gateway_hold x WHERE x.key_id = s.key_id) h WHERE s.held <> h.amount
+           UNION ALL SELECT format('key %s: %s counted as spent on %s and %s in its month, the log says %s and %s', s.key_id, s.spent_day, s.day, s.spent_month, i.day, i.month)
+             FROM api_keys_spend s CROSS JOIN LATERAL (
+               SELECT coalesce(sum(x.charged) FILTER (WHERE (x.settled_at AT TIME ZONE 'UTC')::date = s.day), 0) AS day, coalesce(sum(x.charged), 0) AS month
+               FROM usage_inference x WHERE x.api_key_id = s.key_id AND x.settled_at >= s.month::timestamp AT TIME ZONE 'UTC'
+                 AND x.settled_at < (s.month + interval '1 month') AT TIME ZONE 'UTC') i WHERE s.spent_day <> i.day OR s.spent_month <> i.month""",
     ),
     "I5": (
         "A hold ends exactly once: an inference that is logged has no hold any more.",

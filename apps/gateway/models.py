@@ -33,6 +33,7 @@ class Hold(models.Model):
     pool_amounts = ArrayField(models.BigIntegerField())
     tpm_second = models.BigIntegerField(help_text="the limiter's slot that the tokens were reserved in")
     tpm_tokens = models.BigIntegerField()
+    spend_held = models.BigIntegerField(db_default=0, help_text="what the key's spend counts as held; nothing without a limit on it")
     model_id = models.BigIntegerField()
     price_id = models.BigIntegerField()
     dialect = models.SmallIntegerField()

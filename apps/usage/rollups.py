@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from django.conf import settings
 from django.db import connection, transaction
 
-STEP = "1 hour"  # of settlements, in one transaction
+STEP = 10_000  # requests in one transaction, about: seconds at most, on a machine that is busy with other things
 BUDGET_S = 20.0
 FIRST_DAY = """
 SELECT (greatest(min(i.settled_at), (SELECT max(f.latest) + interval '1 day' FROM usage_foldedmonth f)) AT TIME ZONE 'UTC')::date FROM usage_inference i
@@ -29,7 +29,7 @@ def fold(budget_s: float = BUDGET_S) -> None:
     more = True
     while more and time.monotonic() < deadline:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT usage_fold(%s::interval)", [STEP])
+            cursor.execute("SELECT usage_fold(%s)", [STEP])
             [more] = cursor.fetchone() or [False]
 
 

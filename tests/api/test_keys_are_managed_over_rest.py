@@ -31,7 +31,14 @@ def call(request: pytest.FixtureRequest, alice: Registered) -> Caller:
 
 
 def test_the_life_of_a_key(call: Caller, alice: Registered) -> None:
-    wanted = {"name": " production ", "rpm": 600, "tpm": 200_000, "max_concurrent": 20, "expires_at": "2099-06-30T02:00:00+02:00"}
+    wanted = {
+        "name": " production ",
+        "rpm": 600,
+        "tpm": 200_000,
+        "max_concurrent": 20,
+        "spend_limit_day": "2.50",
+        "expires_at": "2099-06-30T02:00:00+02:00",
+    }
     made = call("POST", KEYS, wanted)
     assert made.status_code == 201
     body = made.json()
@@ -46,6 +53,8 @@ def test_the_life_of_a_key(call: Caller, alice: Registered) -> None:
         "rpm": 600,
         "tpm": 200_000,
         "max_concurrent": 20,
+        "spend_limit_day": "2.5",
+        "spend_limit_month": None,
         "expires_at": "2099-06-30T00:00:00Z",
         "created_at": row.created_at.isoformat().replace("+00:00", "Z"),
         "revoked_at": None,
@@ -54,6 +63,7 @@ def test_the_life_of_a_key(call: Caller, alice: Registered) -> None:
         "requests": 0,
         "spent": "0",
         "spent_this_month": "0",
+        "spent_today": "0",
     }
     one = f"{KEYS}/{row.pk}"
     assert call("GET", one).json() == body
@@ -103,6 +113,8 @@ BAD: list[tuple[Any, str | None]] = [
     ({"name": "k", "tpm": 10**13}, "tpm"),
     ({"name": "k", "tpm": 10**30}, "tpm"),
     ({"name": "k", "max_concurrent": -1}, "max_concurrent"),
+    ({"name": "k", "spend_limit_day": "0"}, "spend_limit_day"),
+    ({"name": "k", "spend_limit_month": "1e-10"}, "spend_limit_month"),
     ({"name": "k", "expires_at": "soon"}, "expires_at"),
     ({"name": "k", "expires_at": "0001-01-01T00:00:00+14:00"}, "expires_at"),
     ({"name": "k", "expires_at": 1_900_000_000}, "expires_at"),

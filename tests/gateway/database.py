@@ -22,7 +22,9 @@ from apps.usage.models import Status
 
 LEASE_S = 15.0
 USD = 10**9
-ADMITTED, KEY_REFUSED, KEY_EXPIRED, SUSPENDED, REQUESTS, TOKENS, CONCURRENCY, CREDIT, BUSY, FENCED, WRONG_SCOPE = range(11)
+ADMITTED, KEY_REFUSED, KEY_EXPIRED, SUSPENDED, REQUESTS, TOKENS, CONCURRENCY, CREDIT, BUSY, FENCED, WRONG_SCOPE, SPENT_DAY, SPENT_MONTH = (
+    range(13)
+)
 SETTLED, SETTLED_BEFORE, CHARGED_DIRECTLY, RELEASED = range(4)
 
 CLOCK = """
@@ -180,11 +182,13 @@ class Database:
         max_concurrent: int | None = None,
         expires_at: datetime | None = None,
         scope: int = 1,
+        spend_limit_day: int | None = None,
+        spend_limit_month: int | None = None,
     ) -> int:
         return self.rows(
-            """INSERT INTO api_keys_apikey (account_id, name, digest, last4, scope, rpm, tpm, max_concurrent, expires_at, created_at)
-               VALUES (%s, 'test', %s, 'test', %s, %s, %s, %s, %s, clock_timestamp()) RETURNING id""",
-            (account, secrets.token_bytes(32), scope, rpm, tpm, max_concurrent, expires_at),
+            """INSERT INTO api_keys_apikey (account_id, name, digest, last4, scope, rpm, tpm, max_concurrent, expires_at, spend_limit_day, spend_limit_month, created_at)
+               VALUES (%s, 'test', %s, 'test', %s, %s, %s, %s, %s, %s, %s, clock_timestamp()) RETURNING id""",
+            (account, secrets.token_bytes(32), scope, rpm, tpm, max_concurrent, expires_at, spend_limit_day, spend_limit_month),
         )[0].id
 
     # --- The functions

@@ -11,7 +11,8 @@
 -- `output_least` must be affordable (equal to `output_wanted` where the client asked for that many itself).
 --
 -- Codes (apps/gateway/admission.py has the same list): 0 admitted, 1 key refused, 2 key expired, 3 account suspended,
--- 4 requests, 5 tokens, 6 concurrency, 7 credit, 8 account busy (ask again), 9 process fenced, 10 the key is not for inference.
+-- 4 requests, 5 tokens, 6 concurrency, 7 credit, 8 account busy (ask again), 9 process fenced, 10 the key is not for inference, 11 and 12
+-- what the key may spend in a day and in a month (UTC); `available` is then what is left of that, and `resets_at` when it begins anew.
 CREATE OR REPLACE FUNCTION gateway_admit(
   process bigint, ids uuid[], accounts bigint[], keys bigint[], base_pico bigint[], output_pico bigint[], output_wanted int[],
   output_least int[], tpm_tokens bigint[], models bigint[], prices bigint[], dialects smallint[], streamed boolean[], skip_locked boolean)
@@ -40,12 +41,19 @@ DECLARE
   newly_reserved bigint := 0;
   limiter_changed boolean := false;
   changed_limiters api_keys_limiter[] := '{}';
+  s api_keys_spend;               -- what the key has spent and holds, when it has a limit on that
+  newly_spent bigint := 0;        -- what this batch holds with the key beyond `s`
+  changed_spends api_keys_spend[] := '{}';
+  spend_left bigint;
+  free_here bigint;               -- of the account's credit, what the key may spend
+  unit text;
   reserve bigint;
   need bigint;
   taken bigint;
   -- by number of item: the limiter's second and the tokens that were reserved in it
   seconds bigint[] := array_fill(0::bigint, ARRAY[cardinality(ids)]);
   reserves bigint[] := array_fill(0::bigint, ARRAY[cardinality(ids)]);
+  spends bigint[] := array_fill(0::bigint, ARRAY[cardinality(ids)]);
   -- a part for each pool that an admitted item takes from, one over nothing for an item that costs nothing
   part_item int[] := '{}';
   part_pool bigint[] := '{}';
@@ -80,7 +88,8 @@ BEGIN
     END IF;
     IF key IS DISTINCT FROM r.key_id THEN
       IF limiter_changed THEN changed_limiters := changed_limiters || limiter_admit(l, newly, newly_reserved); END IF;
-      key := r.key_id; newly := 0; newly_reserved := 0; limiter_changed := false;
+      IF newly_spent > 0 THEN s.held := s.held + newly_spent; changed_spends := changed_spends || s; END IF;
+      key := r.key_id; newly := 0; newly_reserved := 0; limiter_changed := false; newly_spent := 0; spend_left := NULL;
       k := NULL; l := NULL;
       SELECT x.* INTO k FROM api_keys_apikey x WHERE x.id = key;
       IF k.id IS NOT NULL THEN
@@ -90,6 +99,7 @@ BEGIN
             (SELECT count(*) FROM gateway_hold x WHERE x.key_id = key))::api_keys_limiter;
         END IF;
         l := limiter_slide(l, now_second);
+        IF k.spend_limit_day IS NOT NULL OR k.spend_limit_month IS NOT NULL THEN s := gateway_spend(key, at); END IF;
       END IF;
     END IF;
 
@@ -122,16 +132,30 @@ BEGIN
       code := 6; retry_after := 1;
     ELSE
       -- 9 × 10^15 nano-USD (nine million dollars) of credit is enough for any one request and keeps the product in a bigint
+      IF k.spend_limit_day IS NOT NULL OR k.spend_limit_month IS NOT NULL THEN
+        spend_left := least(k.spend_limit_day - s.spent_day, k.spend_limit_month - s.spent_month) - s.held - newly_spent;
+      END IF;
+      free_here := least(available, spend_left);
       output_granted := CASE
-        WHEN available * 1.0 < ceil(r.base_pico / 1000.0) THEN -1
+        WHEN free_here * 1.0 < ceil(r.base_pico / 1000.0) THEN -1
         WHEN r.output_pico = 0 THEN r.output_wanted
-        ELSE least(r.output_wanted, (least(available, 9000000000000000) * 1000 - r.base_pico) / r.output_pico) END;
+        ELSE least(r.output_wanted, (least(free_here, 9000000000000000) * 1000 - r.base_pico) / r.output_pico) END;
       IF output_granted < r.output_least THEN
         code := 7; output_granted := greatest(output_granted, 0);
+        IF spend_left < available THEN
+          available := greatest(spend_left, 0);
+          code := CASE WHEN k.spend_limit_month - s.spent_month <= coalesce(k.spend_limit_day - s.spent_day, 9223372036854775807) THEN 12 ELSE 11 END;
+          unit := CASE code WHEN 11 THEN 'day' ELSE 'month' END;
+          retry_after := ceil(extract(epoch FROM (date_trunc(unit, at AT TIME ZONE 'UTC') + ('1 ' || unit)::interval) AT TIME ZONE 'UTC' - at));
+        END IF;
       ELSE
         need := (r.base_pico + r.output_pico * output_granted + 999) / 1000;
         seconds[r.ord] := coalesce(l.second, 0);
         reserves[r.ord] := coalesce(reserve, 0);
+        IF spend_left IS NOT NULL THEN
+          spends[r.ord] := need;
+          newly_spent := newly_spent + need;
+        END IF;
         IF need = 0 THEN
           part_item := part_item || r.ord; part_pool := part_pool || NULL::bigint; part_amount := part_amount || 0::bigint;
         END IF;
@@ -153,7 +177,14 @@ BEGIN
     RETURN NEXT;
   END LOOP;
   IF limiter_changed THEN changed_limiters := changed_limiters || limiter_admit(l, newly, newly_reserved); END IF;
+  IF newly_spent > 0 THEN s.held := s.held + newly_spent; changed_spends := changed_spends || s; END IF;
   IF cardinality(part_item) = 0 THEN RETURN; END IF;
+
+  IF cardinality(changed_spends) > 0 THEN
+    INSERT INTO api_keys_spend SELECT (unnest(changed_spends)).*
+    ON CONFLICT (key_id) DO UPDATE SET day = excluded.day, spent_day = excluded.spent_day, month = excluded.month, spent_month = excluded.spent_month,
+      held = excluded.held;
+  END IF;
 
   INSERT INTO api_keys_limiter SELECT (unnest(changed_limiters)).*
   ON CONFLICT (key_id) DO UPDATE SET second = excluded.second, requests = excluded.requests, tokens = excluded.tokens,
@@ -165,10 +196,10 @@ BEGIN
     UPDATE billing_creditpool p SET held = p.held + t.amount
     FROM (SELECT x.pool_id, sum(x.amount)::bigint AS amount FROM part x GROUP BY x.pool_id) t WHERE p.id = t.pool_id
   )
-  INSERT INTO gateway_hold (id, account_id, key_id, process_id, amount, pools, pool_amounts, tpm_second, tpm_tokens, model_id, price_id, dialect, streamed, admitted_at)
+  INSERT INTO gateway_hold (id, account_id, key_id, process_id, amount, pools, pool_amounts, tpm_second, tpm_tokens, spend_held, model_id, price_id, dialect, streamed, admitted_at)
   SELECT ids[i.ord], accounts[i.ord], keys[i.ord], process, sum(i.amount),
     coalesce(array_agg(i.pool_id ORDER BY i.place) FILTER (WHERE i.pool_id IS NOT NULL), '{}'),
     coalesce(array_agg(i.amount ORDER BY i.place) FILTER (WHERE i.pool_id IS NOT NULL), '{}'),
-    seconds[i.ord], reserves[i.ord], models[i.ord], prices[i.ord], dialects[i.ord], streamed[i.ord], at
+    seconds[i.ord], reserves[i.ord], spends[i.ord], models[i.ord], prices[i.ord], dialects[i.ord], streamed[i.ord], at
   FROM part i GROUP BY i.ord;
 END $$;

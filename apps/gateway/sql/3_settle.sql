@@ -72,7 +72,7 @@ BEGIN
       WHERE codes[i.ord] IN (0, 2)
     ), ended AS (
       DELETE FROM gateway_hold h USING sent i WHERE h.id = i.id
-      RETURNING i.*, h.account_id, h.key_id AS limited_key_id, h.pools, h.pool_amounts, h.tpm_second, h.tpm_tokens AS tpm_reserved, h.admitted_at,
+      RETURNING i.*, h.account_id, h.key_id AS limited_key_id, h.pools, h.pool_amounts, h.tpm_second, h.tpm_tokens AS tpm_reserved, h.spend_held, h.admitted_at,
         CASE WHEN i.logged THEN least(h.amount, i.cost) ELSE 0 END AS charged
     ), item AS MATERIALIZED (  -- what each takes of each of its pools: in the order in which it was held
       SELECT e.*,
@@ -115,6 +115,15 @@ BEGIN
       CROSS JOIN LATERAL limiter_end(limiter_slide(l.row, now_second), k.seconds, k.corrections, k.ended) e
       ON CONFLICT (key_id) DO UPDATE SET second = excluded.second, requests = excluded.requests, tokens = excluded.tokens,
         requests_in_window = excluded.requests_in_window, tokens_in_window = excluded.tokens_in_window, open = excluded.open
+    ), spends AS (  -- of the keys that have counters, in the same way
+      INSERT INTO api_keys_spend
+      SELECT e.* FROM (
+        SELECT i.api_key_id AS key_id, sum(i.spend_held)::bigint AS ended, sum(i.charged)::bigint AS charged
+        FROM item i WHERE i.api_key_id IS NOT NULL GROUP BY i.api_key_id) k
+      CROSS JOIN LATERAL (SELECT s AS row FROM api_keys_spend s WHERE s.key_id = k.key_id OFFSET 0) x
+      CROSS JOIN LATERAL gateway_spend_end(x.row, at, k.ended, k.charged) e
+      ON CONFLICT (key_id) DO UPDATE SET day = excluded.day, spent_day = excluded.spent_day, month = excluded.month, spent_month = excluded.spent_month,
+        held = excluded.held
     ), booked AS (  -- one usage transaction per account and batch, named after its first inference
       INSERT INTO billing_ledgertransaction (account_id, kind, reference, created_at)
       SELECT i.account_id, 1, min(i.id::text), at FROM item i WHERE i.charged > 0 GROUP BY i.account_id

@@ -63,13 +63,13 @@ BEGIN
   RETURN folded;
 END $$;
 
--- One step of at most `most`. True when there is more to fold. Of two at the same time one does nothing.
-CREATE OR REPLACE FUNCTION usage_fold(most interval) RETURNS boolean
-LANGUAGE plpgsql AS $$
+-- One step of about `most` requests. True when there is more to fold. Of two at the same time one does nothing.
+DROP FUNCTION IF EXISTS usage_fold(interval);
+CREATE OR REPLACE FUNCTION usage_fold(most int) RETURNS boolean
+LANGUAGE plpgsql SET work_mem = '64MB' AS $$
 DECLARE
   mark timestamptz;
   closed timestamptz;
-  first timestamptz;
   until timestamptz;
 BEGIN
   SELECT m.settled_until INTO mark FROM usage_rollupmark m FOR UPDATE SKIP LOCKED;
@@ -82,11 +82,11 @@ BEGIN
     WHEN a.backend_xid IS NOT NULL OR a.xact_start > clock_timestamp() - interval '1 minute' THEN a.xact_start END))
   INTO closed
   FROM pg_stat_activity a WHERE a.datname = current_database() AND a.backend_type = 'client backend' AND a.pid <> pg_backend_pid();
-  -- Over a stretch in which nothing was settled in one stride. EXECUTE: see above.
-  EXECUTE 'SELECT i.settled_at FROM usage_inference i WHERE i.settled_at >= $1 ORDER BY i.settled_at LIMIT 1' INTO first USING mark;
   IF closed <= mark THEN RETURN false; END IF;
-  mark := greatest(mark, least(closed, first));
-  until := least(closed, mark + most);
+  -- By rows and not by time: a quiet year is one step. What was settled at one moment is folded together. EXECUTE: see above.
+  EXECUTE 'SELECT i.settled_at + interval ''1 microsecond'' FROM usage_inference i WHERE i.settled_at >= $1 ORDER BY i.settled_at OFFSET $2 LIMIT 1'
+    INTO until USING mark, most;
+  until := least(closed, until);
   PERFORM usage_fold_range(mark, until);
   UPDATE usage_rollupmark SET settled_until = until;
   RETURN until < closed;

@@ -90,14 +90,14 @@ BEGIN
   $read$ USING key, mark, since;
 END $$;
 
--- What keys used so far, in the current month and today (UTC), in nano-USD. Keys that were never used are left out.
+-- What keys used so far, in the month and on the day (UTC) of `at` (now, if it is NULL), in nano-USD. Keys that were never used are left out.
 DROP FUNCTION IF EXISTS usage_of_keys(bigint[]);
-CREATE FUNCTION usage_of_keys(keys bigint[])
+CREATE OR REPLACE FUNCTION usage_of_keys(keys bigint[], at timestamptz DEFAULT NULL)
 RETURNS TABLE (api_key_id bigint, requests bigint, charged bigint, charged_this_month bigint, charged_today bigint, last_admitted_at timestamptz)
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
   mark timestamptz;
-  today timestamptz := date_trunc('day', clock_timestamp(), 'UTC');
+  today timestamptz := date_trunc('day', coalesce(at, clock_timestamp()), 'UTC');
 BEGIN
   SELECT m.settled_until INTO STRICT mark FROM usage_rollupmark m;
   RETURN QUERY EXECUTE $read$

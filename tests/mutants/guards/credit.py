@@ -37,7 +37,7 @@ CREDIT_GUARDS = [
     Mutant(
         "prompt-not-covered", "the prompt must be affordable to the last nano-dollar",
         (SPENT + "test_the_prompt_must_be_affordable_to_the_last_nano_dollar",),
-        ADMIT, "WHEN available * 1.0 < ceil(r.base_pico / 1000.0) THEN -1", "WHEN available < r.base_pico / 1000 THEN -1",
+        ADMIT, "WHEN free_here * 1.0 < ceil(r.base_pico / 1000.0) THEN -1", "WHEN available < r.base_pico / 1000 THEN -1",
     ),
     Mutant(
         "held-credit-is-free", "what open requests hold is not free for others",

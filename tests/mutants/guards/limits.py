@@ -5,11 +5,13 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 ADMIT = "apps/gateway/sql/2_admit.sql"
+SPENDING = "apps/gateway/sql/1_spend.sql"
 LIMITER = "apps/api_keys/sql/limiter.sql"
 MACHINE = "tests/gateway/test_ledger_state_machine.py::test_every_history_of_the_ledger_goes_as_the_model_says"
 CROWD = "tests/gateway/test_money_under_contention.py::"
 EXACT = "tests/gateway/test_limits_are_exact.py::"
 SLIDE = "tests/gateway/test_limits_slide.py::"
+SPEND = "tests/gateway/test_spend_limits_are_exact.py::"
 EDITED = "tests/gateway/test_limits_of_an_edited_key.py::"
 
 LIMIT_GUARDS = [
@@ -100,5 +102,35 @@ LIMIT_GUARDS = [
         "suspended-account-works", "a suspended account is refused",
         (EDITED + "test_a_change_counts_from_the_next_request_on_in_every_process", MACHINE),
         ADMIT, "    ELSIF account_status <> 1 THEN code := 3;\n", "",
+    ),
+    Mutant(
+        "no-spend-limit", "what a key may spend is limited",
+        (SPEND + "test_exactly_as_much_is_admitted_as_the_limit_says", SPEND + "test_two_processes_that_ask_at_once_admit_no_more"),
+        ADMIT, "free_here := least(available, spend_left);", "free_here := available;",
+    ),
+    Mutant(
+        "open-requests-spend-nothing", "what open requests hold counts against the spend limit",
+        (SPEND + "test_exactly_as_much_is_admitted_as_the_limit_says", SPEND + "test_two_processes_that_ask_at_once_admit_no_more"),
+        ADMIT, "          newly_spent := newly_spent + need;\n", "",
+    ),
+    Mutant(
+        "spend-not-counted", "what a key was charged counts against its spend limit",
+        (SPEND + "test_what_was_not_spent_comes_back_and_what_was_spent_does_not",),
+        SPENDING, "  s.spent_day := s.spent_day + charged;\n", "",
+    ),
+    Mutant(
+        "spend-held-for-ever", "what a request held of the spend limit comes back when it ends",
+        (SPEND + "test_what_was_not_spent_comes_back_and_what_was_spent_does_not",),
+        SPENDING, "  s.held := s.held - ended;\n", "",
+    ),
+    Mutant(
+        "spend-of-before-forgotten", "a spend limit counts what was spent before it was set",
+        (SPEND + "test_a_limit_that_is_set_later_counts_what_was_spent_before",),
+        SPENDING, "FROM usage_of_keys(ARRAY[key], at) u;", "FROM usage_of_keys('{}', at) u;",
+    ),
+    Mutant(
+        "the-day-never-ends", "a spend limit begins anew with the day",
+        (SPEND + "test_a_refusal_says_when_the_limit_begins_anew_and_then_it_does",),
+        SPENDING, "IF today > s.day THEN s.day := today; s.spent_day := 0; END IF;", "",
     ),
 ]  # fmt: skip

@@ -1,0 +1,226 @@
+"""`make bench-usage`: a year of many accounts' inferences, and how long it takes to fold and to read them.
+
+The log is made up here and loaded by COPY, with pools, ledger and prices that fit it, into a database of its own; the sums are folded and
+the pages' and the API's questions are asked of the largest account. It needs about 1 kB of disk an inference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import psycopg
+
+from akashml.instance import Instance
+from akashml.runner import servers
+from akashml.runner.postgres import Postgres
+
+ROOT = Path(__file__).resolve().parent.parent
+DAYS = 365
+MODELS = 12
+COLUMNS = """id, account_id, api_key_id, model_id, price_id, backend_id, transaction_id, dialect, streamed, status, http_status, finish_reason, error_code,
+  prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, estimated, cost, charged, paid_pools, paid_amounts, queue_ms, first_token_ms, total_ms,
+  admitted_at, settled_at"""
+# How busy each hour of a day is, and each day of a week.
+HOURS = [3, 2, 2, 1, 1, 2, 3, 5, 8, 11, 12, 12, 11, 12, 12, 12, 11, 10, 8, 7, 6, 5, 4, 4]
+WEEK = [10, 11, 11, 11, 10, 4, 4]
+LEDGER = """
+INSERT INTO accounts_account (id, name, status, time_zone, created_at) SELECT n, 'account ' || n, 1, 'America/New_York', now() FROM generate_series(1, %(accounts)s) n;
+INSERT INTO catalog_model (id, public_id, name, description, context_length, default_max_output, quantization, input_modalities, output_modalities,
+  supported_sampling_parameters, supported_features, reasoning, is_active, created_at)
+  SELECT n, 'bench/model-' || n, 'model ' || n, '', 131072, 4096, '', '{}', '{}', '{}', '{}', '{}', true, now() FROM generate_series(1, %(models)s) n;
+INSERT INTO billing_creditpool (id, account_id, kind, granted, remaining, held, created_at)
+  SELECT account_id, account_id, 30, sum(charged), 0, 0, now() FROM usage_inference GROUP BY account_id;
+INSERT INTO billing_ledgertransaction (id, account_id, kind, reference, note, created_at)
+  SELECT transaction_id, account_id, 1, 'bench:' || transaction_id, '', max(settled_at) FROM usage_inference GROUP BY 1, 2
+  UNION ALL SELECT 1000000000 + id, id, 3, 'bench:' || id, '', now() FROM billing_creditpool;
+INSERT INTO billing_posting (transaction_id, account_id, book, pool_id, amount)
+  SELECT u.transaction_id, u.account_id, b.book, CASE b.book WHEN 1 THEN u.account_id END, b.sign * u.charged
+  FROM (SELECT transaction_id, account_id, sum(charged) AS charged FROM usage_inference GROUP BY 1, 2) u CROSS JOIN (VALUES (1, -1), (2, 1)) b (book, sign)
+  UNION ALL SELECT 1000000000 + p.id, p.account_id, b.book, CASE b.book WHEN 1 THEN p.id END, b.sign * p.granted
+  FROM billing_creditpool p CROSS JOIN (VALUES (1, 1), (4, -1)) b (book, sign)
+"""
+
+
+class Customer:
+    """An account of the made-up year: a few applications, each with a key, a dialect and one to three models."""
+
+    def __init__(self, number: int, chance: random.Random, variety: int) -> None:
+        self.number = number
+        apps = [
+            (number * 100 + n, chance.choice((1, 1, 2, 3)), chance.sample(range(1, MODELS + 1), chance.randint(1, 3)))
+            for n in range(chance.randint(2, 8))
+        ]
+        self.rows = [self._row(*chance.choice(apps), chance) for _ in range(variety)]
+
+    def _row(self, key: int, dialect: int, models: Sequence[int], chance: random.Random) -> tuple[str, str, int]:
+        """What of a row does not depend on its time: before and behind the transaction, and milliseconds from arrival to end."""
+        model, status = chance.choice(models), chance.choices((1, 2, 3, 4), (95, 3, 1.8, 0.2))[0]
+        prompt, completion = int(chance.lognormvariate(6.5, 1.2)), int(chance.lognormvariate(5, 1))
+        first = int(chance.lognormvariate(5.5, 0.5))
+        total = first + completion * 12
+        cost = prompt * 50 + completion * 200
+        before = f"\t{self.number}\t{key}\t{model}\t{model}\t1\t"
+        behind = (
+            f"\t{dialect}\t{'t' if chance.random() < 0.7 else 'f'}\t{status}\t200\tstop\t\t{prompt}\t{prompt // 3}\t{completion}\t{completion // 4}\tf"
+            f"\t{cost}\t{cost}\t{{{self.number}}}\t{{{cost}}}\t1\t{first}\t{total}\t"
+        )
+        return before, behind, total
+
+
+def history(accounts: int, inferences: int, end: datetime, seed: int = 1) -> Iterator[str]:
+    """The rows of a year for COPY, minute by minute, the oldest first. The first account is the largest: sizes fall as n^-0.8."""
+    chance = random.Random(seed)
+    customers = [Customer(n, chance, max(30, min(2_000, 20_000 // n))) for n in range(1, accounts + 1)]
+    weights = list(accumulate(n**-0.8 for n in range(1, accounts + 1)))
+    start, made = end - timedelta(days=DAYS), 0
+    pace = inferences / sum(HOURS[h] * WEEK[(start + timedelta(days=d)).weekday()] * 60 for d in range(DAYS) for h in range(24))
+    due = 0.0
+    for minute in range(DAYS * 24 * 60):
+        moment = start + timedelta(minutes=minute)
+        due += pace * HOURS[moment.hour] * WEEK[moment.weekday()]
+        count, due = int(due), due - int(due)
+        month, stamp, base = (moment.year - 2000) * 12 + moment.month, f"{moment:%Y-%m-%d %H:%M:}", int(moment.timestamp() * 1000)
+        lines = []
+        for customer in chance.choices(customers, cum_weights=weights, k=count):
+            before, behind, total = chance.choice(customer.rows)
+            made += 1
+            at = int(chance.random() * 60_000)
+            arrived = base + at - total
+            settled = f"{stamp}{at // 1000:02d}.{at % 1000:03d}+00"
+            lines.append(
+                f"{arrived:012x}7{made & 0xFFF:03x}8{made:015x}{before}{customer.number * 1000 + month}{behind}{settled}\t{settled}\n"
+            )
+        yield "".join(lines)
+
+
+def load(connection: psycopg.Connection, accounts: int, inferences: int, end: datetime) -> float:
+    """Seconds that it took to make the log and its ledger."""
+    begun = time.monotonic()
+    for month in range(13):
+        first = (end.replace(day=1) - timedelta(days=31 * month)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        name = f"usage_inference_{first:%Y_%m}"
+        if connection.execute("SELECT to_regclass(%s)", (name,)).fetchone() == (None,):
+            bounds = (first, (first + timedelta(days=32)).replace(day=1))
+            since, until = (connection.execute("SELECT usage_uuid7_floor(%s)::text", (moment,)).fetchone()[0] for moment in bounds)  # type: ignore[index]
+            connection.execute(f"CREATE TABLE {name} PARTITION OF usage_inference FOR VALUES FROM ('{since}') TO ('{until}')")
+    with connection.cursor() as cursor, cursor.copy(f"COPY usage_inference ({COLUMNS}) FROM STDIN") as copy:
+        for lines in history(accounts, inferences, end):
+            copy.write(lines)
+    values = {"accounts": accounts, "models": MODELS}
+    for statement in LEDGER.split(";\n"):
+        connection.execute(statement % values if "%(" in statement else statement)
+    connection.execute("VACUUM ANALYZE usage_inference")
+    return time.monotonic() - begun
+
+
+def questions(account: int, now: datetime) -> dict[str, Callable[[], object]]:
+    """What pages and API ask, of one account."""
+    from apps.usage import figures, log, ranges
+    from apps.usage.figures import Filters, Group
+    from apps.usage.ranges import Bucket
+
+    zone = ZoneInfo("America/New_York")
+    month, quarter, year = (ranges.last_days(days, now, zone) for days in (30, 90, 365))
+    kolkata = ranges.last_days(30, now, ZoneInfo("Asia/Kolkata"))
+    key = account * 100
+    deep = log.page(account, limit=1, before=log.uuid7_floor(now - timedelta(days=200))).next
+    return {
+        "24 hours by hour and model": lambda: figures.series(
+            account, ranges.last(timedelta(hours=24), now, zone), Bucket.HOUR, Group.MODEL
+        ),
+        "30 days by day and model": lambda: figures.series(account, month, Bucket.DAY, Group.MODEL),
+        "30 days by day and key, one model": lambda: figures.series(account, month, Bucket.DAY, Group.KEY, Filters(models=[1])),
+        "30 days by day in Kolkata": lambda: figures.series(account, kolkata, Bucket.DAY, Group.STATUS),
+        "90 days by day and model": lambda: figures.series(account, quarter, Bucket.DAY, Group.MODEL),
+        "a year by week and key": lambda: figures.series(account, year, Bucket.WEEK, Group.KEY),
+        "a year by day": lambda: figures.series(account, year, Bucket.DAY),
+        "percentiles, 30 days by day": lambda: figures.durations(account, month, Bucket.DAY),
+        "percentiles, a year by week": lambda: figures.durations(account, year, Bucket.WEEK),
+        "30 days compared": lambda: figures.comparison(account, month),
+        "forecast": lambda: figures.forecast(account, zone, now),
+        "newest inferences": lambda: log.page(account),
+        "a page half a year back": lambda: log.page(account, before=deep),
+        "failed ones of a key": lambda: log.page(account, log.LogFilters(statuses=[3], keys=[key])),
+        "a filter that nothing passes": lambda: log.page(account, log.LogFilters(least_cost=10**15)),
+    }
+
+
+def measure(asked: dict[str, Callable[[], object]], times: int) -> Iterator[tuple[str, float, float]]:
+    """Milliseconds by question: median and 95th percentile."""
+    for name, ask in asked.items():
+        ask()
+        took = []
+        for _ in range(times):
+            begun = time.perf_counter()
+            ask()
+            took.append((time.perf_counter() - begun) * 1000)
+        yield name, statistics.median(took), sorted(took)[int(len(took) * 0.95)]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench-usage", description=__doc__)
+    parser.add_argument("--inferences", type=int, default=10_000_000, metavar="N")
+    parser.add_argument("--accounts", type=int, default=1_000, metavar="N")
+    parser.add_argument("--times", type=int, default=40, metavar="N", help="how often each question is asked")
+    options = parser.parse_args()
+    folder = Path(os.environ.get("DATA_DIR", "").strip() or ROOT / ".data").resolve() / "bench-usage"
+    folder.mkdir(parents=True, exist_ok=True)
+    instance = Instance(folder)
+    os.environ |= {"DATA_DIR": str(folder), "DATABASE_URL": instance.database_url, "DJANGO_SETTINGS_MODULE": "akashml.settings"}
+    server = Postgres(instance, folder / "postgres.log", {"synchronous_commit": "off", "max_wal_size": "4GB"})
+    process = servers.start(server)
+    try:
+        return run(options, server)
+    finally:
+        servers.stop(server, process)
+
+
+def run(options: argparse.Namespace, server: Postgres) -> int:
+    server.create_database()
+    import django
+
+    django.setup()
+    from django.conf import settings
+    from django.core.management import call_command
+
+    from apps.gateway.ledger_check import check
+    from apps.usage.rollups import fold
+
+    call_command("migrate", verbosity=0)
+    end = datetime.now(UTC).replace(second=0, microsecond=0)
+    with psycopg.connect(settings.DATABASE_URL, autocommit=True) as connection:
+        connection.execute("SET timezone = 'UTC'")
+        if connection.execute("SELECT count(*) FROM usage_rollup").fetchone() == (0,):
+            took = load(connection, options.accounts, options.inferences, end)
+            print(
+                f"loaded: {options.inferences:,} inferences of {options.accounts:,} accounts in {took:.0f} s ({options.inferences / took:,.0f}/s)",
+                flush=True,
+            )
+            begun = time.monotonic()
+            fold(budget_s=float("inf"))
+            took = time.monotonic() - begun
+            print(f"folded: {options.inferences / took:,.0f} inferences/s", flush=True)
+            connection.execute("VACUUM ANALYZE usage_rollup")
+        [cells, largest] = connection.execute(
+            "SELECT count(*), (SELECT sum(requests) FROM usage_rollup WHERE account_id = 1 AND grain = 1440) FROM usage_rollup"
+        ).fetchone()  # type: ignore[misc]
+    print(f"{cells:,} cells; the largest account has {largest:,} inferences\n\n{'ms':40} {'p50':>8} {'p95':>8}")
+    for name, median, high in measure(questions(1, end), options.times):
+        print(f"{name:40} {median:8.1f} {high:8.1f}", flush=True)
+    report = check()
+    print(f"\nbooks: {'sound' if report.ok else [violation.detail for violation in report.violations][:5]}")
+    return 0 if report.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

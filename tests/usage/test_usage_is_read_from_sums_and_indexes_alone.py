@@ -1,0 +1,83 @@
+"""Promise: usage is read from the sums, by index alone, and pages of the log by the account's index: never by going through a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.db import connection, transaction
+
+from apps.usage import figures, log, ranges
+from apps.usage.figures import Filters, Group
+from apps.usage.queries import days_of_key, usage_of_keys
+from apps.usage.ranges import Bucket
+from tests.gateway.database import Database, utc
+
+pytest_plugins = ["tests.gateway.fixtures"]
+
+ACCOUNT, KEY = 10**12, 10**12 + 3
+NOW = utc(2025, 7, 15, 12)
+ZONE = ZoneInfo("America/New_York")
+MONTH, YEAR = ranges.last_days(30, NOW, ZONE), ranges.last_days(365, NOW, ZONE)
+CELLS = """
+INSERT INTO usage_rollup SELECT %s + a, g.grain, t, %s + k, 1 + k %% 2, 1, 1, 1, 1, 0, 1, 0, 0, 0, t, '{300}'
+FROM (VALUES (60, interval '1 hour'), (1440, '1 day')) g (grain, width), generate_series(0, 4) a, generate_series(0, 4) k,
+  generate_series(timestamptz '2025-05-01', '2025-07-15', g.width) t
+"""
+ROWS = """
+INSERT INTO usage_inference (id, account_id, api_key_id, model_id, price_id, dialect, streamed, status, http_status, finish_reason, error_code, prompt_tokens,
+  cached_tokens, completion_tokens, reasoning_tokens, estimated, cost, charged, paid_pools, paid_amounts, admitted_at, settled_at, queue_ms, total_ms)
+SELECT overlay(gen_random_uuid()::text PLACING substr(usage_uuid7_floor(t)::text, 1, 15) FROM 1)::uuid, %s + n %% 5, %s, 1, 1, 1, true, 1, 200, 'made up', '', 1, 0, 1, 0, false, 0, 0,
+  '{}', '{}', t, t, 1, 1 FROM generate_series(1, 3000) n, LATERAL (SELECT timestamptz '2025-05-01' + n * interval '20 minutes' AS t) x
+"""
+FROM_SUMS: dict[str, Callable[[], object]] = {
+    "series by model": lambda: figures.series(ACCOUNT, MONTH, Bucket.DAY, Group.MODEL),
+    "series by key, filtered": lambda: figures.series(ACCOUNT, MONTH, Bucket.DAY, Group.KEY, Filters(models=[1], statuses=[1, 2])),
+    "a year": lambda: figures.series(ACCOUNT, YEAR, Bucket.WEEK),
+    "comparison": lambda: figures.comparison(ACCOUNT, MONTH),
+    "forecast": lambda: figures.forecast(ACCOUNT, ZONE, NOW),
+    "keys": lambda: usage_of_keys([KEY]),
+    "days of a key": lambda: days_of_key(KEY, (NOW - timedelta(days=30)).date()),
+}
+FROM_ROWS: dict[str, Callable[[], object]] = {
+    "percentiles": lambda: figures.durations(ACCOUNT, MONTH, Bucket.DAY),
+    "a page": lambda: log.page(ACCOUNT),
+    "a page of a time": lambda: log.page(ACCOUNT, log.LogFilters(since=MONTH.start, until=MONTH.end)),
+    "a filter": lambda: log.page(ACCOUNT, log.LogFilters(keys=[KEY], least_cost=1)),
+}
+
+
+@pytest.fixture
+def year(money: Database) -> Iterator[None]:
+    money.run(CELLS, (ACCOUNT, ACCOUNT))
+    money.run(ROWS, (ACCOUNT, KEY))
+    money.run("UPDATE usage_rollupmark SET settled_until = clock_timestamp()")
+    money.run("VACUUM ANALYZE usage_rollup")
+    money.run("ANALYZE usage_inference")
+    yield
+    money.run("DELETE FROM usage_inference WHERE finish_reason = 'made up'")
+    money.run("TRUNCATE usage_rollup")
+    money.run("UPDATE usage_rollupmark SET settled_until = '-infinity'")
+
+
+def reads(ask: Callable[[], object]) -> dict[str, tuple[int, int]]:
+    """By table: how often it was gone through, and how many of its rows were fetched by an index."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        assert ask() is not None
+        cursor.execute(
+            "SELECT relname, coalesce(seq_scan, 0), coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables WHERE relname ~ '^usage_(rollup|inference)'"
+        )
+        return {name: (through, fetched) for name, through, fetched in cursor.fetchall() if name != "usage_rollupmark"}
+
+
+def test_no_question_goes_through_a_table(year: None) -> None:
+    for name, ask in FROM_SUMS.items():
+        found = reads(ask)
+        assert found["usage_rollup"] == (0, 0), name
+        assert {through for through, _ in found.values()} == {0}, name
+    for name, ask in FROM_ROWS.items():
+        found = reads(ask)
+        assert {through for through, _ in found.values()} == {0}, name
+        assert sum(fetched for _, fetched in found.values()) > 0, name
