@@ -13,15 +13,16 @@ import signal
 from collections.abc import Callable
 from typing import NoReturn
 
-from apps.stripe_simulator import faults, forms
+from apps.stripe_simulator import charge_api, customer_api, faults, forms, intent_api
 from apps.stripe_simulator.errors import StripeError
 from apps.stripe_simulator.faults import Fault
 from apps.stripe_simulator.http import Answer, Request, in_json
 from apps.stripe_simulator.listing import expanded
-from apps.stripe_simulator.resources import find_route
+from apps.stripe_simulator.routing import find_route
 from apps.stripe_simulator.store import new_id, now
 from apps.stripe_simulator.world import World
 
+SERVED = (customer_api, intent_api, charge_api)  # each enters its addresses when it is imported
 IDEMPOTENCY_LIFE_S = 24 * 3600  # Stripe forgets keys after at least that
 
 
