@@ -17,12 +17,13 @@ from typing import Any
 
 Object = dict[str, Any]  # as Stripe sends it; names that begin with _ are ours and are not sent
 
+# A number of a delivery is never given again: one that was dropped may still be on its way, and what comes of it is not another's.
 ALPHABET = string.ascii_letters + string.digits
 TABLES = """
 CREATE TABLE IF NOT EXISTS object (seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, kind TEXT NOT NULL, created INTEGER NOT NULL, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS object_kind ON object (kind, seq);
 CREATE TABLE IF NOT EXISTS answer (key TEXT PRIMARY KEY, request TEXT NOT NULL, status INTEGER NOT NULL, body TEXT NOT NULL, created INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS delivery (seq INTEGER PRIMARY KEY, event TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, due REAL, status INTEGER);
+CREATE TABLE IF NOT EXISTS delivery (seq INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, due REAL, status INTEGER);
 CREATE TABLE IF NOT EXISTS fault (seq INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """

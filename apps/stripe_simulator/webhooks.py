@@ -8,6 +8,7 @@ import hmac
 import json
 import logging
 import random
+import sqlite3
 import time
 from contextlib import suppress
 from typing import Any
@@ -50,9 +51,13 @@ class Webhooks:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as self.session:
             while True:
                 self.wake.clear()
-                with self.world.store.transaction():
-                    checkout.expire_due(self.world)
-                pause = self.start_due()
+                try:
+                    with self.world.store.transaction():
+                        checkout.expire_due(self.world)
+                    pause = self.start_due()
+                except sqlite3.Error:
+                    log.exception("The webhooks are looked at again in a second")
+                    pause = 1
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.wake.wait(), pause)
 
@@ -66,9 +71,15 @@ class Webhooks:
             self.sending.add(number)
             task = asyncio.create_task(self.deliver(number, event_id))
             self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+            task.add_done_callback(self.ended)
         later = [row[2] - time.time() for row in rows if row not in due]
         return max(0.05, min([SWEEP_S, *later]))
+
+    def ended(self, task: asyncio.Task[None]) -> None:
+        """A delivery that broke is said, and made again after the next look."""
+        self.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("A delivery broke", exc_info=error)
 
     async def deliver(self, number: int, event_id: str) -> None:
         """Send one event, and write down how it went."""

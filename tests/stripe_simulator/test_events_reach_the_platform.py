@@ -18,9 +18,10 @@ PATIENCE_S = 30
 
 
 class Receiver:
-    """`status` is what it answers; `got` are the events whose signature was right, with the time of their arrival."""
+    """`status` is what it answers, after `pause_s`; `got` are the events whose signature was right, with the time of their arrival."""
 
     def __init__(self) -> None:
+        self.pause_s = 0.0
         self.status, self.got = 200, []  # type: int, list[tuple[float, stripe.Event]]
         receiver = self
 
@@ -28,8 +29,10 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 event = stripe.Webhook.construct_event(body, self.headers["Stripe-Signature"], WEBHOOK_SECRET)
+                status = receiver.status
                 receiver.got.append((time.monotonic(), event))
-                self.send_response(receiver.status)
+                time.sleep(receiver.pause_s)
+                self.send_response(status)
                 self.end_headers()
 
             def log_message(self, *_: Any) -> None:
@@ -124,3 +127,16 @@ def test_what_was_not_sent_is_sent_after_a_kill(simulator: Simulator, client: st
     assert receiver.got == []
     simulator.ask("webhooks", {"paused": False})
     receiver.wait_for(1)
+
+
+def test_what_was_dropped_on_its_way_says_nothing_about_what_comes_after(
+    simulator: Simulator, client: stripe.StripeClient, receiver: Receiver
+) -> None:
+    receiver.pause_s = 1
+    make(client)
+    receiver.wait_for(1)  # it has arrived, and is not answered yet
+    simulator.ask("webhooks/drop", {})
+    receiver.status = 500
+    make(client)
+    receiver.wait_for(3)  # the second is sent again: the first one's answer was not taken for its own
+    assert len(set(receiver.ids[1:])) == 1
