@@ -38,7 +38,7 @@ class KeyName(msgspec.Struct):
 
 FILTERS = [
     OpenApiParameter("model", OpenApiTypes.STR, many=True, description="Only these models, by id."),
-    OpenApiParameter("key", {"type": "integer", "minimum": 0}, many=True, description="Only these keys, by id; 0: without a key, as in the Playground."),
+    OpenApiParameter("key", {"type": "array", "items": {"type": "integer", "minimum": 0}}, description="Only these keys, by id; 0: without a key, as in the Playground."),
     OpenApiParameter("status", OpenApiTypes.STR, many=True, enum=list(STATUSES), description="Only with these ends."),
     OpenApiParameter("dialect", OpenApiTypes.STR, many=True, enum=list(DIALECTS), description="Only in these dialects."),
 ]  # fmt: skip
