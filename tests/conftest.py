@@ -26,7 +26,13 @@ del os.environ["DJANGO_SETTINGS_MODULE"]
 if os.environ["DATABASE_URL"] != django_settings.DATABASE_URL:
     pytest.exit("Django's settings were loaded before tests/conftest.py: unset DJANGO_SETTINGS_MODULE, and drop --ds.", returncode=4)
 
+import httpx  # noqa: E402
+
 from tests import sealed_sessions  # noqa: E402
+
+# The five seconds that httpx waits unless told otherwise are less than an answer may take on a busy machine.
+for wait in ("connect", "read", "write", "pool"):
+    setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, wait, 60.0)
 
 sealed_sessions.teach_django_test_client()
 
