@@ -1,7 +1,8 @@
 """Auto top-up: its settings, and when it pauses. What a page needs to know:
 
 `state_of(account.pk)` says all there is to show; `settings` is None until it was configured first. `paused` is the banner's text,
-empty while it is not paused; `resume` is the banner's button. A new default card resumes it too, and so does configuring it.
+empty while it is not paused; `resume` is the banner's button. Configuring it resumes it too. So does a card that works again or a
+new one, unless money went back (`waits`): then its owner alone says that it goes on.
 The charges are made in auto_charge.py.
 """
 
@@ -12,7 +13,7 @@ from datetime import datetime, timedelta
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.db.models.functions import Now
 
 from apps.accounts.models import Account
@@ -26,18 +27,21 @@ from apps.core.money import MAX_NANO
 
 # How long after a decline the card is tried again; after one more decline than there are pauses here, auto top-up pauses.
 RETRY_AFTER = (timedelta(minutes=10), timedelta(hours=1))
+MENDED_BY_A_CARD = (PauseReason.DECLINED, PauseReason.AUTHENTICATION, PauseReason.NO_CARD)
 
 
 @dataclass(frozen=True, slots=True)
 class State:
     """`card`: what would be charged. `spent_this_month`: charged or being charged, nano-USD. `capped`: another one would exceed the
-    month's cap. `under_way`: the charge that is open now. `last`: the newest one that ended."""
+    month's cap. `waits`: it is paused until its owner says that it goes on. `under_way`: the charge that is open now. `last`: the
+    newest one that ended."""
 
     settings: AutoTopup | None
     card: PaymentMethod | None
     spent_this_month: int
     capped: bool
     paused: str
+    waits: bool
     under_way: Payment | None
     last: Payment | None
 
@@ -57,6 +61,7 @@ def state_of(account_id: int) -> State:
         spent_this_month=spent,
         capped=settings is not None and spent + settings.amount > settings.monthly_cap,
         paused=PauseReason(settings.pause_reason).label if settings is not None and settings.paused_at is not None else "",
+        waits=settings is not None and settings.paused_at is not None and settings.pause_reason not in MENDED_BY_A_CARD,
         under_way=charges.filter(status=PaymentStatus.OPEN).first(),
         last=charges.exclude(status=PaymentStatus.OPEN).first(),
     )
@@ -86,17 +91,28 @@ def configure(account: Account, *, enabled: bool, threshold: str, amount: str, m
 
 def resume(account: Account) -> None:
     """Go on after a pause. Nothing happens when it is not paused."""
-    resumed(account.pk)
+    _go_on(Q(account=account, paused_at__isnull=False))
 
 
 def resumed(account_id: int) -> None:
-    """What had gone wrong is past: a pause ends, and a decline is forgotten."""
-    AutoTopup.objects.filter(account_id=account_id).update(paused_at=None, pause_reason="", failures=0, next_try_at=Now())
+    """A card works (again): a pause that a card had brought ends, and a decline is forgotten."""
+    declined = Q(paused_at=None, failures__gt=0) | Q(paused_at__isnull=False, pause_reason__in=MENDED_BY_A_CARD)
+    _go_on(Q(account_id=account_id) & declined)
+
+
+def _go_on(which: Q) -> None:
+    AutoTopup.objects.filter(which).update(paused_at=None, pause_reason="", failures=0, next_try_at=Now())
 
 
 def pause(account_id: int, reason: PauseReason, payment: Payment | None = None) -> None:
-    """Nothing is charged any more until it is resumed. Its owner is mailed, once for each pause."""
-    paused = AutoTopup.objects.filter(account_id=account_id, enabled=True, paused_at=None).update(paused_at=Now(), pause_reason=reason)
+    """Nothing is charged any more until it is resumed. Its owner is mailed, once for each pause.
+
+    Money that went back outweighs a card that did not work: a new card does not end that pause.
+    """
+    unpaused = Q(paused_at=None)
+    if reason not in MENDED_BY_A_CARD:
+        unpaused |= Q(pause_reason__in=MENDED_BY_A_CARD)
+    paused = AutoTopup.objects.filter(unpaused, account_id=account_id, enabled=True).update(paused_at=Now(), pause_reason=reason)
     if paused:
         settings = AutoTopup.objects.get(account_id=account_id)
         facts = {"payment": str(payment.pk)} if payment else {}

@@ -64,7 +64,7 @@ def look_again(account: Account, setup: UUID) -> PaymentMethod | None:
 
 
 def make_default(account: Account, card_id: int) -> None:
-    """A paused auto top-up goes on with it. Raises PaymentMethod.DoesNotExist."""
+    """An auto top-up that paused because of a card goes on with it. Raises PaymentMethod.DoesNotExist."""
     with transaction.atomic():
         lock_account(account.pk)
         _choose(_own(account, card_id))

@@ -181,8 +181,8 @@ def _book(row: Reversal, back: Back) -> bool:
         debts.give_back(account_id, -change, kind, reference, f"{name}: the money came back")
     if gone and row.kind == ReversalKind.REFUND:
         owe_mail(account_id, NoticeKind.REFUNDED, back.id, payment=str(row.payment_id), amount=row.amount)
-    if gone and row.kind == ReversalKind.DISPUTE:
-        auto_topup.pause(account_id, PauseReason.DISPUTED)
+    if change > 0:  # what went back is not fetched again by itself
+        auto_topup.pause(account_id, PauseReason.REFUNDED if row.kind == ReversalKind.REFUND else PauseReason.DISPUTED)
     return True
 
 

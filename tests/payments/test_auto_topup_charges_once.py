@@ -12,9 +12,9 @@ from django.db import connections
 from django.db.models.functions import Now
 
 from apps.api_keys.actions import create_key
-from apps.billing import auto_charge, auto_topup, cards, payments, topups
+from apps.billing import auto_charge, auto_topup, cards, events, payments, topups
 from apps.billing.credits import set_balance
-from apps.billing.models import AutoTopup, Notice, NoticeKind, Payment, PaymentStatus, Purpose
+from apps.billing.models import AutoTopup, Notice, NoticeKind, PauseReason, Payment, PaymentStatus, Purpose
 from tests.gateway.customers import Customer
 from tests.gateway.settlers import Process, ending
 from tests.payments.shop import ASKS_ALWAYS, DECLINED, USD, VISA, Payer, Shop, at_once
@@ -153,6 +153,31 @@ def test_a_top_up_with_the_card_that_was_declined_resumes_it(shop: Shop) -> None
     shop.simulator.ask("authenticate", {"intent": payment.intent_id, "passed": True})
     assert topups.look_again(payer.account, payment.pk).status == PaymentStatus.SUCCEEDED
     assert auto_topup.state_of(payer.account.pk).active
+
+
+@pytest.mark.parametrize("how", ["refund", "dispute"])
+def test_money_that_went_back_is_not_fetched_again_until_its_owner_says_so(shop: Shop, how: str) -> None:
+    shop.webhooks(paused=True)
+    payer = watched(shop)
+    auto_charge.charge_due()
+    [payment] = charges(payer)
+    AutoTopup.objects.filter(account=payer.account).update(paused_at=Now(), pause_reason=PauseReason.DECLINED)
+    if how == "refund":
+        shop.refund_at_stripe(payment, 2000)
+    else:
+        shop.dispute(payment)
+    shop.flush()
+    events.process_waiting()
+    assert auto_topup.state_of(payer.account.pk).paused == f"A payment was {how.removesuffix('e')}ed"
+    shop.pay_with_card(payer, 5)
+    cards.make_default(payer.account, shop.save_card(payer, "5555555555554444").pk)
+    set_balance(payer.account.pk, 4 * USD)
+    let_time_pass(payer)
+    auto_charge.charge_due()
+    assert (len(charges(payer)), auto_topup.state_of(payer.account.pk).waits) == (1, True)
+    auto_topup.resume(payer.account)
+    auto_charge.charge_due()
+    assert len(charges(payer)) == 2
 
 
 def test_a_month_has_its_cap(shop: Shop) -> None:

@@ -217,6 +217,7 @@ class PauseReason(models.TextChoices):
     AUTHENTICATION = "authentication", "Your bank asks you to confirm payments with this card"
     NO_CARD = "no_card", "There is no payment method to charge"
     DISPUTED = "disputed", "A payment was disputed"
+    REFUNDED = "refunded", "A payment was refunded"
 
 
 class AutoTopup(models.Model):
