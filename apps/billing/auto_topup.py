@@ -27,6 +27,7 @@ from apps.core.money import MAX_NANO
 
 # How long after a decline the card is tried again; after one more decline than there are pauses here, auto top-up pauses.
 RETRY_AFTER = (timedelta(minutes=10), timedelta(hours=1))
+REST_AFTER_SUCCESS = timedelta(minutes=3)  # so that nothing charges a card in a loop
 MENDED_BY_A_CARD = (PauseReason.DECLINED, PauseReason.AUTHENTICATION, PauseReason.NO_CARD)
 
 
@@ -79,6 +80,8 @@ def configure(account: Account, *, enabled: bool, threshold: str, amount: str, m
     }
     if not wrong and values["monthly_cap"] < values["amount"]:
         wrong["monthly_cap"] = "The cap of a month is at least the amount of one top-up."
+    if not wrong and values["amount"] < values["threshold"]:
+        wrong["amount"] = "Add at least as much as the balance it watches for, so that one top-up is enough."
     if enabled and card_to_charge(account.pk) is None:
         wrong["enabled"] = "Add a payment method first: there is no card to charge."
     if wrong:

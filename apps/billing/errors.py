@@ -55,6 +55,8 @@ EXPLANATIONS = {
     "processing_error": "The card's bank could not process it. Try again in a moment.",
     "authentication_required": "Your bank asks you to confirm this payment.",
     "payment_intent_authentication_failure": "The payment was not confirmed with your bank.",
+    "withdrawn": "It was called off before anything was charged.",
+    "resource_missing": "Our payment provider does not know this payment. Nothing was credited.",
     "abandoned": "The payment was not completed in time.",
 }
 

@@ -8,6 +8,7 @@ is either written down here before Stripe is asked, or can be asked of Stripe ag
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
+from apps.accounts.models import AccountStatus
 from apps.billing import auto_topup, cards, debts, receipts, stripe_client
 from apps.billing.claims import claim
 from apps.billing.credits import grant_credit, lock_account
@@ -41,7 +43,10 @@ log = logging.getLogger(__name__)
 # An attempt that has not come to an end by then is given up: nobody is charged for what they wanted an hour ago.
 GIVE_UP_AFTER = timedelta(hours=1)
 CHECK_AGAIN_AFTER = timedelta(minutes=2)
-ABANDONED = "abandoned"
+ABANDONED, WITHDRAWN = "abandoned", "withdrawn"  # by nobody's fault: the payment is canceled, it has not failed
+WITHOUT_FAULT = (ABANDONED, WITHDRAWN)
+UNUSABLE = "payment_method_unusable"  # such as a card that was taken away at Stripe
+LOST = "resource_missing"  # Stripe does not know it (any more)
 NO_ANSWER = "authentication_required"  # nobody is there who could confirm
 SLACK = timedelta(minutes=10)  # between Stripe's clock and ours
 BATCH = 50
@@ -61,6 +66,12 @@ def advance(payment_id: UUID) -> Payment:
         intent = stripe_client.intent(payment.intent_id) if payment.intent_id else None
         if intent is None:
             return _end(payment, PaymentStatus.FAILED, declined.code)
+    except Missing as missing:
+        if not _is_late(payment):
+            raise
+        Payment.objects.filter(pk=payment.pk).update(trouble=f"Stripe does not know it: {missing}")
+        log.error("Payment %s is given up, Stripe does not know it: %s", payment.pk, missing)
+        return _end(payment, PaymentStatus.FAILED, LOST)
     if intent is not None:
         return _follow(payment, intent)
     payment.refresh_from_db()
@@ -136,19 +147,21 @@ def _intent_of_card(payment: Payment) -> Intent | None:
     """The intent of a charge to a saved card: found, or made and confirmed, unless it is too late for that."""
     if payment.intent_id is not None:
         intent = stripe_client.intent(payment.intent_id)
-    elif _is_late(payment):
+    elif _is_late(payment) or _is_withdrawn(payment):
         found = _find_intent(payment)
         if found is None:
-            _end(payment, PaymentStatus.CANCELED, ABANDONED)
+            _end(payment, PaymentStatus.CANCELED, WITHDRAWN if _is_withdrawn(payment) else ABANDONED)
             return None
         intent = found
     else:
         intent = _make_intent(payment)
-    if intent.status == "requires_confirmation" and not _is_late(payment):
+    if intent.status == "requires_confirmation" and not _is_late(payment) and not _is_withdrawn(payment):
         try:
             return stripe_client.confirm_intent(intent.id, payment.return_url)
-        except WrongState:  # somebody else, at the same moment
-            return stripe_client.intent(intent.id)
+        except (WrongState, Missing) as error:
+            intent = stripe_client.intent(intent.id)
+            if intent.status == "requires_confirmation":  # else it was somebody else, at the same moment
+                raise CardDeclined(UNUSABLE) from error
     return intent
 
 
@@ -160,8 +173,8 @@ def _make_intent(payment: Payment) -> Intent:
     except StripeBroke:
         _ask_anew(payment)
         raise
-    except (Missing, WrongState) as error:  # such as a card that was taken away at Stripe
-        raise CardDeclined("payment_method_unusable") from error
+    except (Missing, WrongState) as error:
+        raise CardDeclined(UNUSABLE) from error
     _adopt(payment, intent.id)
     return intent
 
@@ -169,24 +182,29 @@ def _make_intent(payment: Payment) -> Intent:
 def _intent_of_checkout(payment: Payment) -> Intent | None:
     """The intent that was paid on Stripe's page. Ends the attempt when that page has expired."""
     session = _session_of(payment)
+    withdrawn = _is_withdrawn(payment)
     if session is None:
-        if _is_late(payment):
-            _end(payment, PaymentStatus.CANCELED, ABANDONED)
+        if withdrawn or _is_late(payment):
+            _end(payment, PaymentStatus.CANCELED, WITHDRAWN if withdrawn else ABANDONED)
         return None
+    if withdrawn and session.status == "open":
+        with suppress(WrongState):  # paid at this moment, or expired
+            stripe_client.expire_session(session.id)
+        session = stripe_client.session(session.id)
     if session.intent_id:
         _adopt(payment, session.intent_id)
         intent = stripe_client.intent(session.intent_id)
         if intent.status == "succeeded" or session.status == "open":
             return intent
     if session.status == "expired":
-        _end(payment, PaymentStatus.CANCELED, ABANDONED)
+        _end(payment, PaymentStatus.CANCELED, WITHDRAWN if withdrawn else ABANDONED)
     return None
 
 
 def _session_of(payment: Payment) -> Session | None:
     if payment.session_id is not None:
         return stripe_client.session(payment.session_id)
-    if _is_late(payment):
+    if _is_late(payment) or _is_withdrawn(payment):
         session = stripe_client.session_of_attempt(payment.customer, payment.pk, payment.created_at - SLACK)
         if session is not None:
             Payment.objects.filter(pk=payment.pk, session_id=None).update(session_id=session.id)
@@ -215,11 +233,13 @@ def _follow(payment: Payment, intent: Intent) -> Payment:
         return credit_payment(payment.pk)
     if intent.status == "canceled":
         code = payment.failure_code or intent.error
-        return _end(payment, PaymentStatus.FAILED if code and code != ABANDONED else PaymentStatus.CANCELED, code or ABANDONED)
+        return _end(payment, PaymentStatus.FAILED if code and code not in WITHOUT_FAULT else PaymentStatus.CANCELED, code or ABANDONED)
     if payment.purpose == Purpose.CHECKOUT or intent.status == "processing":
         pass  # the customer may try another card, or the bank has not said yet
-    elif intent.status == "requires_payment_method":
+    elif intent.status == "requires_payment_method" or payment.failure_code == UNUSABLE:
         return _give_up(payment, intent, payment.failure_code or intent.error or "card_declined")
+    elif _is_withdrawn(payment):
+        return _give_up(payment, intent, WITHDRAWN)
     elif intent.status == "requires_action" and payment.purpose == Purpose.AUTO:
         return _give_up(payment, intent, NO_ANSWER)
     elif _is_late(payment):
@@ -241,7 +261,7 @@ def _give_up(payment: Payment, intent: Intent, code: str) -> Payment:
             return credit_payment(payment.pk)
         if now.status != "canceled":
             return payment  # it moves: the next look will tell
-    return _end(payment, PaymentStatus.CANCELED if code == ABANDONED else PaymentStatus.FAILED, code)
+    return _end(payment, PaymentStatus.CANCELED if code in WITHOUT_FAULT else PaymentStatus.FAILED, code)
 
 
 @transaction.atomic
@@ -252,7 +272,7 @@ def _end(payment: Payment, status: PaymentStatus, code: str) -> Payment:
         status=status, failure_code=code, action_url="", concluded_at=Now()
     )
     payment.refresh_from_db()
-    if ended and payment.purpose == Purpose.AUTO:
+    if ended and payment.purpose == Purpose.AUTO and code != WITHDRAWN:
         auto_topup.charge_failed(payment, code, explanation(code))
     return payment
 
@@ -282,7 +302,7 @@ def _book(payment: Payment, intent: Intent) -> None:
     kind = NoticeKind.AUTO_TOPUP_DONE if automatic else NoticeKind.RECEIPT
     owe_mail(payment.account_id, kind, str(payment.pk), payment=str(payment.pk))
     if automatic:
-        AutoTopup.objects.filter(account_id=payment.account_id).update(failures=0)
+        AutoTopup.objects.filter(account_id=payment.account_id).update(failures=0, next_try_at=Now() + auto_topup.REST_AFTER_SUCCESS)
     elif payment.payment_method is not None and payment.payment_method.is_default:
         auto_topup.resumed(payment.account_id)  # the card works again
 
@@ -340,6 +360,22 @@ def _ask_anew(payment: Payment) -> None:
 
 def _is_late(payment: Payment) -> bool:
     return database_now() > payment.created_at + GIVE_UP_AFTER
+
+
+def _is_withdrawn(payment: Payment) -> bool:
+    """Whether its owner decided against it after it was begun: closed the account, removed the card, turned auto top-up off. What
+    pauses auto top-up, or suspends the account, stops an automatic charge too."""
+    payment.refresh_from_db()
+    account, card = payment.account, payment.payment_method
+    if account.status == AccountStatus.CLOSED or (card is not None and card.removed_at is not None):
+        return True
+    wanted = AutoTopup.objects.filter(account=account, enabled=True, paused_at=None)
+    return payment.purpose == Purpose.AUTO and (account.status != AccountStatus.ACTIVE or not wanted.exists())
+
+
+def withdraw_open(account_id: int) -> None:
+    """Of an account that is being closed: the next sweep takes them back at Stripe, so that nobody can pay them any more."""
+    Payment.objects.filter(account_id=account_id, status=PaymentStatus.OPEN).update(next_check_at=Now())
 
 
 def _in_words(paid_with: str) -> str:

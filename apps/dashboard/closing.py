@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from apps.accounts import actions
 from apps.accounts.models import Account, Membership, Role, User
 from apps.api_keys.models import ApiKey
-from apps.billing import cards, credits
+from apps.billing import cards, credits, payments
 
 KEY_NAME = "deleted"
 
@@ -45,4 +45,5 @@ def _close(account: Account) -> None:
     ApiKey.objects.filter(account=account).update(name=KEY_NAME)
     credits.forfeit_credit(account.pk)
     cards.remove_all(account.pk)
+    payments.withdraw_open(account.pk)
     actions.close_account(account)

@@ -12,9 +12,10 @@ from django.db import connections
 from django.db.models.functions import Now
 
 from apps.api_keys.actions import create_key
-from apps.billing import auto_charge, auto_topup, cards, events, payments, topups
+from apps.billing import auto_charge, auto_topup, cards, events, payments, stripe_client, topups
 from apps.billing.credits import set_balance
 from apps.billing.models import AutoTopup, Notice, NoticeKind, PauseReason, Payment, PaymentStatus, Purpose
+from apps.dashboard.closing import delete_user
 from tests.gateway.customers import Customer
 from tests.gateway.settlers import Process, ending
 from tests.payments.shop import ASKS_ALWAYS, DECLINED, USD, VISA, Payer, Shop, at_once
@@ -180,6 +181,75 @@ def test_money_that_went_back_is_not_fetched_again_until_its_owner_says_so(shop:
     assert len(charges(payer)) == 2
 
 
+@pytest.mark.parametrize("how", ["turned off", "card removed", "paused", "account closed"])
+@pytest.mark.parametrize("step", ["/v1/payment_intents", "/v1/payment_intents/[^/]+/confirm"])
+def test_what_its_owner_called_off_meanwhile_is_not_charged(shop: Shop, how: str, step: str) -> None:
+    shop.webhooks(paused=True)
+    payer = watched(shop)
+    shop.simulator.fault("500_before", step, times=2)
+    auto_charge.charge_due()
+    if how == "turned off":
+        auto_topup.configure(payer.account, enabled=False, threshold="5", amount="20", monthly_cap="100")
+    elif how == "card removed":
+        cards.remove(payer.account, payer.card.pk)
+    elif how == "paused":
+        auto_topup.pause(payer.account.pk, PauseReason.DISPUTED)
+    else:
+        delete_user(payer.registered.user)
+    Payment.objects.filter(account=payer.account).update(next_check_at=Now())
+    payments.advance_open()
+    [payment] = charges(payer)
+    assert (payment.status, payment.failure_code) == (PaymentStatus.CANCELED, "withdrawn")
+    assert NoticeKind.AUTO_TOPUP_FAILED not in mails(payer)
+    books = shop.simulator.books()
+    assert not [one for one in books["charges"] if one["customer"] == payment.customer]
+    assert {one["status"] for one in books["payment_intents"] if one["customer"] == payment.customer} <= {"canceled"}
+
+
+def test_the_page_of_an_account_that_was_closed_cannot_be_paid(shop: Shop) -> None:
+    shop.webhooks(paused=True)
+    payer = shop.payer()
+    payment, account = shop.begin_checkout(payer), payer.account
+    delete_user(payer.registered.user)
+    payments.advance_open()
+    assert topups.look_again(account, payment.pk).status == PaymentStatus.CANCELED
+    assert stripe_client.session(payment.session_id or "").status == "expired"
+
+
+def test_a_card_that_stripe_forgot_does_not_hold_up_the_next_charge(shop: Shop) -> None:
+    shop.webhooks(paused=True)
+    payer = watched(shop)
+    shop.simulator.fault("500_before", "/v1/payment_intents/[^/]+/confirm", times=2)
+    auto_charge.charge_due()
+    stripe_client.detach_card(payer.card.stripe_id)
+    Payment.objects.filter(account=payer.account).update(next_check_at=Now())
+    payments.advance_open()
+    assert [(one.status, one.failure_code) for one in charges(payer)] == [(PaymentStatus.FAILED, "payment_method_unusable")]
+
+
+def test_a_charge_that_stripe_does_not_know_ends_with_its_trouble(shop: Shop) -> None:
+    payer = watched(shop)
+    pk = auto_charge.begin_charge(payer.account.pk)
+    Payment.objects.filter(pk=pk).update(intent_id=f"pi_gone{pk}", next_check_at=Now())
+    payments.advance_open()
+    assert charges(payer)[0].status == PaymentStatus.OPEN  # it may be known in a moment
+    Payment.objects.filter(pk=pk).update(created_at=Now() - 2 * payments.GIVE_UP_AFTER, next_check_at=Now())
+    payments.advance_open()
+    [payment] = charges(payer)
+    assert (payment.status, "does not know" in payment.trouble) == (PaymentStatus.FAILED, True)
+
+
+def test_one_charge_is_followed_by_a_rest(shop: Shop) -> None:
+    payer = watched(shop)
+    for _ in range(3):
+        set_balance(payer.account.pk, 4 * USD)
+        auto_charge.charge_due()
+    assert len(charges(payer)) == 1
+    let_time_pass(payer)
+    auto_charge.charge_due()
+    assert len(charges(payer)) == 2
+
+
 def test_a_month_has_its_cap(shop: Shop) -> None:
     payer = watched(shop, cap="40")
     for _ in range(4):
@@ -205,5 +275,8 @@ def test_the_form_names_what_is_wrong(shop: Shop) -> None:
     with pytest.raises(ValidationError) as refused:
         auto_topup.configure(payer.account, enabled=True, threshold="-1", amount="4.99", monthly_cap="many")
     assert refused.value.message_dict.keys() == {"threshold", "amount", "monthly_cap", "enabled"}
+    with pytest.raises(ValidationError, match="one top-up is enough") as refused:
+        auto_topup.configure(payer.account, enabled=False, threshold="1000", amount="5", monthly_cap="1000")
+    assert refused.value.message_dict.keys() == {"amount"}
     with pytest.raises(ValidationError, match="cap"):
         auto_topup.configure(payer.account, enabled=False, threshold="1", amount="10", monthly_cap="9")
