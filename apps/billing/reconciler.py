@@ -103,6 +103,8 @@ def _compare_backs(kind: ReversalKind, backs: Iterable[Back], report: Report) ->
             raise
         except TROUBLE as trouble:
             report.drift.append(f"{back.id}: {trouble}")
+        if not reversals.is_known(kind, back.status):
+            report.drift.append(f"{back.id} is in a state that is not known here: {back.status}")
         row = Reversal.objects.filter(stripe_id=back.id).first()
         if row is None:
             continue

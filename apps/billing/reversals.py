@@ -1,8 +1,8 @@
 """Money that goes back to the payer: refunds, ours and those made at Stripe, and disputes.
 
 What is booked follows the state of the refund or dispute at Stripe, whatever events came, in whatever order: while the money is
-gone, its amount has been taken back from the account; when it came back, it has been given back. States only go forward, so that an
-answer of Stripe's that is older than what is known changes nothing.
+gone, its amount has been taken back from the account; when it came back, it has been given back. States go forward, so that an
+answer of Stripe's that is older than what is known changes nothing; a dispute may go back, which Stripe is asked once more to confirm.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ DISPUTE_STATES = {
     "prevented": (6, False),
     "lost": (6, True),
     "won": (7, False),
+    "appeal_needs_response": (8, True),
+    "appeal_under_review": (9, True),
 }
 REFUSED = "refused"  # ours: Stripe would not make the refund
 CHECK_AGAIN_AFTER = timedelta(minutes=1)
@@ -138,9 +140,26 @@ def follow(kind: ReversalKind, back: Back) -> bool:
         payment = payments.settle_intent(stripe_client.intent(back.intent_id))
     if payment is None or payment.pool_id is None:
         return False
+    known = Reversal.objects.filter(stripe_id=back.id, kind=ReversalKind.DISPUTE).first()
+    again = known is not None and is_known(kind, back.status) and _rank(kind, back.status) < _rank(kind, known.status)
+    if again:
+        back = stripe_client.dispute(back.id)
     with transaction.atomic():
         lock_account(payment.account_id)
-        return _book(_row(payment, kind, back), back)
+        return _book(_row(payment, kind, back), back, may_go_back=again)
+
+
+def is_known(kind: ReversalKind, status: str) -> bool:
+    """Whether it is a state that is understood here."""
+    return status in _states(kind)
+
+
+def _states(kind: ReversalKind) -> dict[str, tuple[int, bool]]:
+    return REFUND_STATES if kind == ReversalKind.REFUND else DISPUTE_STATES
+
+
+def _rank(kind: ReversalKind, status: str) -> int:
+    return _states(kind).get(status, (0, False))[0]
 
 
 def _row(payment: Payment, kind: ReversalKind, back: Back) -> Reversal:
@@ -154,14 +173,14 @@ def _row(payment: Payment, kind: ReversalKind, back: Back) -> Reversal:
     return row
 
 
-def _book(row: Reversal, back: Back) -> bool:
+def _book(row: Reversal, back: Back, *, may_go_back: bool) -> bool:
     """Under the account's lock."""
-    states = REFUND_STATES if row.kind == ReversalKind.REFUND else DISPUTE_STATES
-    come, gone = states.get(back.status, (0, False))
-    if back.status not in states:
+    kind_of = ReversalKind(row.kind)
+    come, gone = _states(kind_of).get(back.status, (0, False))
+    if not is_known(kind_of, back.status):
         log.error("%s is in a state that is not known here: %s", back.id, back.status)
         return False
-    if come < states.get(row.status, (0, False))[0]:
+    if come < _rank(kind_of, row.status) and not may_go_back:
         return False  # older than what is known
     if back.status == row.status:
         return False

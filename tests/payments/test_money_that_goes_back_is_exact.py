@@ -16,6 +16,7 @@ from apps.billing import debts, events, reversals
 from apps.billing.credits import set_balance
 from apps.billing.errors import StripeUnavailable
 from apps.billing.models import CreditPool, Notice, NoticeKind, PoolKind, Reversal
+from apps.billing.stripe_client import Back
 from tests.billing.holds import held
 from tests.payments.shop import USD, Payer, Shop
 from tests.people import new_email
@@ -161,6 +162,24 @@ def test_what_staff_suspended_stays_suspended(shop: Shop) -> None:
     assert payer.account.status == AccountStatus.SUSPENDED
 
 
+def test_an_appeal_and_a_dispute_that_was_won_and_is_lost_after_all_take_the_money(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    payer, payment = shop.paid(50)
+    stands = {"status": ""}
+
+    def dispute(dispute_id: str) -> Back:
+        return Back(dispute_id, stands["status"], 5000, payment.intent_id or "", "")
+
+    monkeypatch.setattr(reversals.stripe_client, "dispute", dispute)
+    credit = []
+    for stands["status"] in ("needs_response", "won", "lost", "appeal_needs_response", "appeal_under_review", "won"):
+        reversals.follow_dispute(f"du_{payment.pk}")
+        credit.append(payer.credit // USD)
+    assert credit == [0, 50, 0, 0, 0, 50]
+    stale = Back(f"du_{payment.pk}", "needs_response", 5000, payment.intent_id or "", "")
+    assert not reversals.follow(reversals.ReversalKind.DISPUTE, stale)
+    assert payer.credit == 50 * USD
+
+
 def test_answers_older_than_what_is_known_change_nothing(shop: Shop) -> None:
     """Two workers ask Stripe; the one that was told earlier comes second."""
     payer, payment = shop.paid(25)
@@ -173,4 +192,6 @@ def test_answers_older_than_what_is_known_change_nothing(shop: Shop) -> None:
     random.Random(7).shuffle(tellings)
     for back in [seen[1], *tellings]:
         reversals.follow(reversals.ReversalKind.DISPUTE, back)
+    for status in ("failed", "succeeded", "pending"):
+        reversals.follow(reversals.ReversalKind.REFUND, Back(f"re_{payment.pk}", status, 1000, payment.intent_id or "", ""))
     assert payer.credit == 25 * USD

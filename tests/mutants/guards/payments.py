@@ -34,7 +34,7 @@ PAYMENT_GUARDS = [
     Mutant(
         "states-go-back", "an older answer about a refund or dispute changes nothing",
         (BACK + "test_answers_older_than_what_is_known_change_nothing",),
-        "apps/billing/reversals.py", "if come < states.get(row.status, (0, False))[0]:", "if False:",
+        "apps/billing/reversals.py", "if come < _rank(kind_of, row.status) and not may_go_back:", "if False:",
     ),
     Mutant(
         "debts-without-suspension", "whoever owes is suspended",
