@@ -22,7 +22,7 @@ from apps.accounts.models import Account
 from apps.billing import auto_topup, stripe_client
 from apps.billing.claims import claim
 from apps.billing.credits import lock_account
-from apps.billing.customers import ensure_customer
+from apps.billing.customers import ensure_customer, replace_customer
 from apps.billing.errors import StripeUnavailable, TooManyAttempts
 from apps.billing.models import AutoTopup, BillingDetails, CardSetup, PaymentMethod, SetupStatus
 from apps.billing.stripe_client import Card
@@ -37,15 +37,23 @@ GIVE_UP_AFTER = timedelta(hours=25)  # Stripe's page is open for a day
 BATCH = 20
 
 
+@stripe_client.refusals_in_words()
 def start_setup(account: Account, *, return_url: str, cancel_url: str, address: str | None, replaces: int | None = None) -> str:
     """The address of Stripe's page to add a card. `address`: the visitor's IP address, for the throttle. `replaces`: a card's id.
 
-    Raises TooManyAttempts, StripeUnavailable, PaymentsNotOffered, PaymentMethod.DoesNotExist.
+    Raises TooManyAttempts, StripeUnavailable, Refused, PaymentsNotOffered, PaymentMethod.DoesNotExist.
     """
     old = _own(account, replaces) if replaces is not None else None
     _throttle(account, address)
     customer = ensure_customer(account)
-    setup = CardSetup.objects.create(account=account, replaces=old, next_check_at=Now() + CHECK_AGAIN_AFTER)
+    try:
+        return _begin_setup(account, customer, old, return_url, cancel_url)
+    except stripe_client.Missing:  # the customer: nothing else is named
+        return _begin_setup(account, replace_customer(account, customer), old, return_url, cancel_url)
+
+
+def _begin_setup(account: Account, customer: str, replaces: PaymentMethod | None, return_url: str, cancel_url: str) -> str:
+    setup = CardSetup.objects.create(account=account, replaces=replaces, next_check_at=Now() + CHECK_AGAIN_AFTER)
     # The braces are ours, not Stripe's {CHECKOUT_SESSION_ID}: an id of ours is known before Stripe is asked.
     return_url = return_url.replace("{setup}", str(setup.pk))
     session = stripe_client.create_setup_session(setup.pk, customer, return_url, cancel_url)

@@ -21,6 +21,13 @@ class StripeUnavailable(BillingError):
         super().__init__("Our payment provider does not answer just now. Nothing is charged twice: try again in a few minutes.")
 
 
+class Refused(BillingError):
+    """Stripe refused what it was asked for, and would refuse it again."""
+
+    def __init__(self) -> None:
+        super().__init__("Our payment provider refused this, and nothing was charged. Open the page anew, or write to support.")
+
+
 class TooManyAttempts(BillingError):
     """Throttled, against card testing."""
 

@@ -21,6 +21,7 @@ from apps.accounts.models import AccountStatus
 from apps.billing import auto_topup, cards, debts, receipts, stripe_client
 from apps.billing.claims import claim
 from apps.billing.credits import grant_credit, lock_account
+from apps.billing.customers import replace_customer
 from apps.billing.errors import CardDeclined, Mismatch, StripeUnavailable, explanation
 from apps.billing.models import (
     AutoTopup,
@@ -42,6 +43,7 @@ log = logging.getLogger(__name__)
 
 # An attempt that has not come to an end by then is given up: nobody is charged for what they wanted an hour ago.
 GIVE_UP_AFTER = timedelta(hours=1)
+LEAST_OPEN = timedelta(minutes=31)  # Stripe's page is open for half an hour at least
 CHECK_AGAIN_AFTER = timedelta(minutes=2)
 ABANDONED, WITHDRAWN = "abandoned", "withdrawn"  # by nobody's fault: the payment is canceled, it has not failed
 WITHOUT_FAULT = (ABANDONED, WITHDRAWN)
@@ -213,11 +215,24 @@ def _session_of(payment: Payment) -> Session | None:
 
 
 def make_session(payment: Payment) -> Session:
-    """Stripe's page for a top-up. Raises StripeUnavailable."""
-    key = f"{payment.pk}:{payment.tries}" if payment.tries else str(payment.pk)
-    expires_at = payment.created_at + GIVE_UP_AFTER
+    """Stripe's page for a top-up. Raises StripeUnavailable, Missing, WrongState."""
     try:
-        session = stripe_client.create_payment_session(
+        return _make_session(payment)
+    except Missing:  # the customer: nothing else is named
+        customer = replace_customer(payment.account, payment.customer)
+        Payment.objects.filter(pk=payment.pk, status=PaymentStatus.OPEN).update(customer=customer, tries=F("tries") + 1)
+        payment.refresh_from_db()
+        return _make_session(payment)
+
+
+def _make_session(payment: Payment) -> Session:
+    key = f"{payment.pk}:{payment.tries}" if payment.tries else str(payment.pk)
+    expires_at, found = payment.created_at + GIVE_UP_AFTER, None
+    if database_now() + LEAST_OPEN > expires_at:  # asked again, late: what was made before must not be paid besides
+        key, expires_at = f"{key}:late", payment.created_at + 2 * GIVE_UP_AFTER
+        found = stripe_client.session_of_attempt(payment.customer, payment.pk, payment.created_at - SLACK)
+    try:
+        session = found or stripe_client.create_payment_session(
             payment.pk, key, payment.customer, payment.cents, expires_at, payment.return_url, payment.cancel_url, payment.save_card
         )
     except StripeBroke:

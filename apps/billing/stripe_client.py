@@ -20,7 +20,7 @@ from uuid import UUID
 from django.conf import settings
 from django.utils.functional import SimpleLazyObject
 
-from apps.billing.errors import BillingError, CardDeclined, Mismatch, PaymentsNotOffered, StripeUnavailable
+from apps.billing.errors import BillingError, CardDeclined, Mismatch, PaymentsNotOffered, Refused, StripeUnavailable
 
 if TYPE_CHECKING:
     import stripe
@@ -119,6 +119,16 @@ class Event:
     object_id: str
     livemode: bool
     created_at: datetime
+
+
+@contextmanager
+def refusals_in_words() -> Iterator[None]:
+    """For what customers ask for: Missing and WrongState become Refused, which can be shown to them."""
+    try:
+        yield
+    except (Missing, WrongState) as error:
+        log.error("Stripe refuses what a customer asked for: %s", error)
+        raise Refused from error
 
 
 def configured() -> bool:

@@ -36,10 +36,11 @@ MOST_FAILURES = 5
 MOST_UNPAID_PAGES = 10
 
 
+@stripe_client.refusals_in_words()
 def start_checkout(account: Account, amount: int, *, attempt: UUID, return_url: str, cancel_url: str, save_card: bool) -> Payment:
     """Makes Stripe's page for it, at `action_url`. The same `attempt` again gives the same page.
 
-    Raises ValidationError, TooManyAttempts, StripeUnavailable, PaymentsNotOffered; Payment.DoesNotExist for another account's attempt.
+    Raises ValidationError, TooManyAttempts, StripeUnavailable, Refused, PaymentsNotOffered; Payment.DoesNotExist for another account's attempt.
     """
     wanted = Payment(
         pk=attempt,
@@ -52,11 +53,11 @@ def start_checkout(account: Account, amount: int, *, attempt: UUID, return_url: 
     )
     payment = _begin(wanted)
     if payment.status == PaymentStatus.OPEN and not payment.action_url:
-        payments.make_session(payment)
-        payment.refresh_from_db()
+        payment = payments.advance(payment.pk)  # makes the page, unless it is too late for that
     return payment
 
 
+@stripe_client.refusals_in_words()
 def pay_with_card(account: Account, amount: int, *, card_id: int, attempt: UUID, return_url: str) -> Payment:
     """Charges a saved card of the account while its owner is there. The same `attempt` again is the same payment.
 
@@ -100,8 +101,8 @@ def _begin(wanted: Payment) -> Payment:
         known = Payment.objects.get(pk=wanted.pk)
     if known.account_id != wanted.account_id:
         raise Payment.DoesNotExist
-    if (known.purpose, known.amount) != (wanted.purpose, wanted.amount):
-        raise ValidationError({"amount": "This form was sent before with another amount: open it anew."})
+    if (known.purpose, known.amount, known.payment_method_id) != (wanted.purpose, wanted.amount, wanted.payment_method_id):
+        raise ValidationError({"amount": "This form was sent before with another amount or card: open it anew."})
     return known
 
 
