@@ -192,7 +192,7 @@ def _keep(account_id: int, found: Card) -> PaymentMethod:
     if known is not None:
         return known
     cards = PaymentMethod.objects.filter(account_id=account_id, removed_at=None)
-    earlier = list(cards.filter(fingerprint=found.fingerprint))
+    earlier = list(cards.filter(fingerprint=found.fingerprint)) if found.fingerprint else []
     default = not cards.filter(is_default=True).exists() or any(card.is_default for card in earlier)
     for card in earlier:
         PaymentMethod.objects.filter(pk=card.pk).update(is_default=False, removed_at=Now())
@@ -201,6 +201,7 @@ def _keep(account_id: int, found: Card) -> PaymentMethod:
         stripe_id=found.id,
         livemode=found.livemode,
         fingerprint=found.fingerprint,
+        wallet=found.wallet,
         brand=found.brand,
         last4=found.last4,
         exp_month=found.exp_month,

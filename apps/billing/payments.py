@@ -102,7 +102,7 @@ def credit_payment(payment_id: UUID) -> Payment:
         if payment.pool_id is None:
             _book(payment, intent)
     receipts.issue(payment.pk)
-    if payment.save_card and intent.card_id:
+    if payment.save_card:
         _keep_card(payment, intent.card_id)
     payment.refresh_from_db()
     return payment
@@ -141,6 +141,20 @@ def advance_open() -> int:
             log.warning("Payment %s goes on later: %s", key, error)
             if isinstance(error, StripeUnavailable):
                 break  # the others would wait in vain, and everybody else for this worker
+    return len(keys)
+
+
+def keep_cards() -> int:
+    """Keeps the cards that were to be kept when Stripe, or we, went away; returns how many were looked at."""
+    due = Payment.objects.filter(save_card=True, status=PaymentStatus.SUCCEEDED, livemode=settings.STRIPE_LIVE)
+    keys = claim(due, "next_check_at", CHECK_AGAIN_AFTER, BATCH)
+    for payment in Payment.objects.filter(pk__in=keys):
+        try:
+            _keep_card(payment, stripe_client.intent(payment.intent_id or "").card_id)
+        except TROUBLE as error:
+            log.warning("The card of payment %s is kept later: %s", payment.pk, error)
+            if isinstance(error, StripeUnavailable):
+                break
     return len(keys)
 
 
@@ -323,11 +337,16 @@ def _book(payment: Payment, intent: Intent) -> None:
 
 
 def _keep_card(payment: Payment, card_id: str) -> None:
-    """The card that the customer asked us to keep while paying. The credit does not hang on it."""
+    """The card that the customer asked us to keep while paying. The credit does not hang on it; the sweep tries again."""
     try:
-        cards.add_paid_with(payment.account_id, payment.customer, card_id)
+        if card_id and payment.account.status != AccountStatus.CLOSED:
+            cards.add_paid_with(payment.account_id, payment.customer, card_id)
+    except StripeUnavailable as error:
+        log.warning("The card of payment %s is kept later: %s", payment.pk, error)
+        return
     except TROUBLE as trouble:
-        log.warning("The card of payment %s was not kept: %s", payment.pk, trouble)
+        log.warning("The card of payment %s cannot be kept: %s", payment.pk, trouble)
+    Payment.objects.filter(pk=payment.pk).update(save_card=False)
 
 
 def _what_is_wrong(payment: Payment, intent: Intent) -> str:

@@ -87,12 +87,14 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A payment method that is a card. `customer` is empty when it belongs to none (any more)."""
+    """A payment method that is a card. `customer` is empty when it belongs to none (any more), `fingerprint` when Stripe does not say.
+    `wallet`: it was added by Apple Pay or the like, and its fingerprint is of the device's token."""
 
     id: str
     customer: str
     livemode: bool
     fingerprint: str
+    wallet: bool
     brand: str
     last4: str
     exp_month: int
@@ -441,7 +443,8 @@ def _card(found: stripe.PaymentMethod) -> Card:
         id=found.id,
         customer=_id(found.customer),
         livemode=found.livemode,
-        fingerprint=found.card.fingerprint or found.id,
+        fingerprint=found.card.fingerprint or "",
+        wallet=found.card.wallet is not None,
         brand=found.card.brand,
         last4=found.card.last4,
         exp_month=found.card.exp_month,

@@ -34,6 +34,7 @@ def go_on() -> None:
     of_stripe = [
         events.process_waiting,
         payments.advance_open,
+        payments.keep_cards,
         reversals.send_refunds,
         cards.finish_setups,
         cards.forget_removed,

@@ -53,10 +53,11 @@ def grant_due_trial(account: Account) -> Trial | None:
 
 
 def card_was_used_elsewhere(account: Account) -> bool:
-    """Why the trial credit has not come although there is a card: every card of the account brought another account its own."""
+    """Why the trial credit has not come although there is a card: each brought another account its own, or cannot be told from others."""
     trial = trial_of(account)
+    has_card = PaymentMethod.objects.filter(account=account, removed_at=None).exists()
     cards = [_card_digest(fingerprint) for fingerprint in _fingerprints(account.pk)]
-    return trial is not None and trial.pool is None and bool(cards) and _unused(cards) is None
+    return trial is not None and trial.pool is None and has_card and _unused(cards) is None
 
 
 @transaction.atomic
@@ -78,7 +79,9 @@ def _grant(trial: Trial, email: str) -> Trial:
 
 
 def _fingerprints(account_id: int) -> list[str]:
-    return list(PaymentMethod.objects.filter(account_id=account_id, removed_at=None).order_by("pk").values_list("fingerprint", flat=True))
+    """Of cards that can be told from others: a wallet makes a new fingerprint of the same card on each device."""
+    cards = PaymentMethod.objects.filter(account_id=account_id, removed_at=None, wallet=False).exclude(fingerprint="")
+    return list(cards.order_by("pk").values_list("fingerprint", flat=True))
 
 
 def _unused(cards: list[str]) -> str | None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.core.exceptions import ValidationError
+from django.db.models.functions import Now
 
 from apps.billing import payments, topups
-from apps.billing.models import LedgerTransaction, PaymentStatus, TransactionKind
+from apps.billing.errors import Refused, StripeUnavailable
+from apps.billing.models import Customer, LedgerTransaction, Payment, PaymentMethod, PaymentStatus, TransactionKind
 from apps.core.ids import uuid7
-from tests.payments.shop import ASKS_ALWAYS, USD, Shop, at_once, wait_until
+from tests.payments.shop import ASKS_ALWAYS, USD, VISA, Shop, at_once, wait_until
 
 pytestmark = pytest.mark.money
 
@@ -92,3 +97,65 @@ def test_a_payment_that_the_bank_wants_confirmed_is_credited_when_it_was(shop: S
     shop.simulator.ask("authenticate", {"intent": payment.intent_id, "passed": True})
     assert topups.look_again(payer.account, payment.pk).status == PaymentStatus.SUCCEEDED
     assert payer.credit == 25 * USD
+
+
+@pytest.mark.parametrize("asked", ["a payment method", "the payment"])
+def test_a_card_that_was_to_be_kept_is_kept_although_stripe_went_away(shop: Shop, asked: str) -> None:
+    shop.webhooks(paused=True)
+    payer = shop.payer()
+    payment = shop.begin_checkout(payer, save_card=True)
+    shop.pay_page(payment)
+    shop.simulator.fault("500_before", "/v1/payment_methods/[^/]+", method="GET", times=2)
+    assert topups.look_again(payer.account, payment.pk).status == PaymentStatus.SUCCEEDED
+    cards = PaymentMethod.objects.filter(account=payer.account)
+    assert not cards.exists()
+    Payment.objects.filter(pk=payment.pk).update(next_check_at=Now())
+    if asked == "the payment":
+        shop.simulator.fault("500_before", "/v1/payment_intents/[^/]+", method="GET", times=2)
+        payments.keep_cards()
+        assert not cards.exists()
+        Payment.objects.filter(pk=payment.pk).update(next_check_at=Now())
+    payments.keep_cards()
+    assert [card.last4 for card in cards] == ["4242"]
+    Payment.objects.filter(pk=payment.pk).update(next_check_at=Now())
+    assert payments.keep_cards() == 0
+
+
+def test_a_customer_that_stripe_does_not_know_any_more_is_made_anew(shop: Shop) -> None:
+    payer = shop.payer(VISA)
+    for begin in (shop.begin_checkout, shop.begin_setup):
+        gone = f"cus_gone{uuid7().hex}"
+        Customer.objects.filter(account=payer.account).update(stripe_id=gone)
+        begin(payer)
+        assert payer.account.customer.stripe_id != gone
+    shop.webhooks(paused=True)
+    payment = shop.begin_checkout(payer, 30)
+    shop.pay_page(payment)
+    assert topups.look_again(payer.account, payment.pk).status == PaymentStatus.SUCCEEDED
+
+
+def test_what_stripe_refuses_is_said_in_words(shop: Shop) -> None:
+    payer = shop.payer(VISA)
+    with pytest.raises(Refused, match="nothing was charged"):
+        topups.start_checkout(payer.account, 25 * USD, attempt=uuid7(), return_url="nowhere", cancel_url="nowhere", save_card=False)
+
+
+def test_a_page_that_is_asked_for_again_after_a_while_is_made(shop: Shop) -> None:
+    payer, attempt = shop.payer(), uuid7()
+    shop.simulator.fault("500_before", "/v1/checkout/sessions", times=2)
+    with pytest.raises(StripeUnavailable):
+        shop.begin_checkout(payer, attempt=attempt)
+    Payment.objects.filter(pk=attempt).update(created_at=Now() - timedelta(minutes=35))
+    assert shop.begin_checkout(payer, attempt=attempt).action_url
+    Payment.objects.filter(pk=attempt).update(created_at=Now() - timedelta(minutes=95), session_id=None, action_url="")
+    assert shop.begin_checkout(payer, attempt=attempt).session_id  # found again, and not made twice
+
+
+def test_a_form_that_comes_again_with_another_card_is_refused(shop: Shop) -> None:
+    payer, attempt = shop.payer(VISA), uuid7()
+    other = shop.save_card(payer, "5555555555554444")
+    shop.simulator.fault("500_before", "/v1/payment_intents", times=2)
+    assert shop.pay_with_card(payer, attempt=attempt).status == PaymentStatus.OPEN
+    with pytest.raises(ValidationError, match="another amount or card"):
+        topups.pay_with_card(payer.account, 25 * USD, card_id=other.pk, attempt=attempt, return_url=shop.web)
+    assert topups.look_again(payer.account, attempt).status == PaymentStatus.SUCCEEDED

@@ -3,10 +3,13 @@ cards is stopped."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from django.core.cache import cache
 
-from apps.billing import cards
+from apps.billing import cards, stripe_client
 from apps.billing.errors import TooManyAttempts
 from apps.billing.models import PaymentMethod, Trial
 from apps.billing.payment_step import payment_step
@@ -75,6 +78,21 @@ def test_a_removed_card_does_not_make_it_new(shop: Shop) -> None:
     grant_due_trial(second.account)
     assert second.credit == 0
     assert card not in str(Trial.objects.filter(account=first.account).values())
+
+
+@pytest.mark.parametrize("unknown", [{"wallet": True}, {"fingerprint": ""}])
+def test_a_card_that_cannot_be_told_from_others_brings_none(shop: Shop, monkeypatch: pytest.MonkeyPatch, unknown: dict[str, Any]) -> None:
+    payer, card = newcomer(shop), stripe_client.card
+    monkeypatch.setattr(stripe_client, "card", lambda card_id: replace(card(card_id), **unknown))
+    shop.save_card(payer, fresh_card())
+    grant_due_trial(payer.account)
+    assert (payer.credit, card_was_used_elsewhere(payer.account)) == (0, True)
+    shop.save_card(payer, fresh_card())
+    assert PaymentMethod.objects.filter(account=payer.account, removed_at=None).count() == 2
+    monkeypatch.undo()
+    shop.save_card(payer, fresh_card())
+    grant_due_trial(payer.account)
+    assert payer.credit == 5 * USD
 
 
 def test_a_card_that_its_bank_declines_is_none(shop: Shop) -> None:

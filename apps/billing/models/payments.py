@@ -34,7 +34,10 @@ class PaymentMethod(models.Model):
     account = models.ForeignKey(Account, models.PROTECT, related_name="payment_methods")
     stripe_id = models.CharField(max_length=255, unique=True)
     livemode = models.BooleanField()
-    fingerprint = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=255, help_text="empty when Stripe does not say")
+    wallet = models.BooleanField(
+        default=False, help_text="of Apple Pay and the like: the fingerprint is of a device's token, not of the card"
+    )
     brand = models.CharField(max_length=40)
     last4 = models.CharField(max_length=4)
     exp_month = models.SmallIntegerField()
@@ -121,7 +124,7 @@ class Payment(models.Model):
     livemode = models.BooleanField()
     customer = models.CharField(max_length=255, help_text="Stripe's id of who pays")
     payment_method = models.ForeignKey(PaymentMethod, models.PROTECT, null=True, related_name="+")
-    save_card = models.BooleanField(default=False)
+    save_card = models.BooleanField(default=False, help_text="the card is yet to be kept")
     return_url = models.CharField(max_length=500, blank=True)
     cancel_url = models.CharField(max_length=500, blank=True)
     session_id = models.CharField(max_length=255, null=True, unique=True)
@@ -155,6 +158,7 @@ class Payment(models.Model):
         indexes = [
             models.Index(fields=["account", "-created_at"], name="billing_payment_newest"),
             models.Index(fields=["next_check_at"], condition=models.Q(status=1), name="billing_payment_open"),
+            models.Index(fields=["next_check_at"], condition=models.Q(save_card=True, status=2), name="billing_payment_card_to_keep"),
         ]
 
     @property
