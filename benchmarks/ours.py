@@ -166,7 +166,7 @@ class Ours:
         from akashml.runner.programs import Programs
 
         listener = bind(0)
-        programs = Programs(self.logs, listener, assistant_listener=listener)  # no assistant is started
+        programs = Programs(self.logs, listener, assistant_listener=listener, simulator_listener=listener)  # neither is started
         numbers = range(1, processes + 1)
         children, logs = [programs.web(number) for number in numbers], [programs.log(f"web-{number}") for number in numbers]
         gateway = Gateway(name, list(tokens) or self.tokens, listener, children, logs, core_of or (self.cores.gateway,))

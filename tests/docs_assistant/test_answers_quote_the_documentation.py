@@ -143,6 +143,6 @@ def test_questions_people_ask_find_their_section(assistant, question, source):
 
 def test_of_a_long_table_only_the_rows_asked_for_are_quoted(assistant):
     answer = assistant.ask("What does status 402 mean?")
-    assert "| 402 | Not enough credit." in answer
+    assert "| 402 | Not enough credit" in answer
     assert "| status | meaning | what to do |\n|---|---|---|" in answer
     assert "| 529 |" not in answer
