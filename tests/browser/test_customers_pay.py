@@ -207,11 +207,11 @@ def test_usage_that_crosses_the_threshold_tops_up_by_itself(
     form = page.locator("#auto-top-up")
     form.get_by_role("switch").check()
     form.get_by_label("When the balance falls below").fill("10")
-    form.get_by_label("Add", exact=True).fill("5")
+    form.get_by_label("Add", exact=True).fill("10")
     form.get_by_label("At most in a month").fill("1")
     form.get_by_role("button", name="Save").click()
     expect(form.get_by_role("alert")).to_be_visible()
-    form.get_by_label("At most in a month").fill("8")
+    form.get_by_label("At most in a month").fill("15")
     form.get_by_role("button", name="Save").click()
     expect(form.locator(".badge")).to_have_text("On")
     assert_sound(page, themes=("dark",), widths=NARROW_AND_WIDE)
@@ -224,9 +224,9 @@ def test_usage_that_crosses_the_threshold_tops_up_by_itself(
             if number == 2:
                 assert balance(account.pk).remaining == 10 * NANO_PER_USD  # at the threshold, not below it
                 assert state_of(account.pk).spent_this_month == 0
-    until(lambda: balance(account.pk).remaining == 14 * NANO_PER_USD, "the auto top-up")
+    until(lambda: balance(account.pk).remaining == 19 * NANO_PER_USD, "the auto top-up")
     page.reload()
-    expect(page.get_by_role("heading", name="Balance").locator("..")).to_contain_text("$14.00")
-    expect(form).to_contain_text("$5.00 of $8.00 this month")
+    expect(page.get_by_role("heading", name="Balance").locator("..")).to_contain_text("$19.00")
+    expect(form).to_contain_text("$10.00 of $15.00 this month")
     customer = account.customer.stripe_id
-    assert stripe_simulator.books()["customers"][customer] == {"received": 500, "refunded": 0, "disputed": 0, "net": 500}
+    assert stripe_simulator.books()["customers"][customer] == {"received": 1000, "refunded": 0, "disputed": 0, "net": 1000}
