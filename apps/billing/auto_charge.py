@@ -18,7 +18,7 @@ from apps.accounts.models import AccountStatus
 from apps.billing import payments, stripe_client
 from apps.billing.auto_topup import card_to_charge, month_start, pause, spent_this_month
 from apps.billing.credits import balance, lock_account
-from apps.billing.errors import StripeUnavailable
+from apps.billing.errors import TROUBLE, StripeUnavailable
 from apps.billing.models import AutoTopup, Customer, NoticeKind, PauseReason, Payment, PaymentStatus, Purpose
 from apps.billing.notices import owe_mail
 from apps.core.moments import database_now
@@ -86,7 +86,7 @@ def charge_due() -> int:
         begun += 1
         try:
             payments.advance(payment_id)
-        except stripe_client.TROUBLE as error:
+        except TROUBLE as error:
             log.warning("Automatic payment %s goes on later: %s", payment_id, error)
             if isinstance(error, StripeUnavailable):
                 break

@@ -23,9 +23,9 @@ from apps.billing import auto_topup, stripe_client
 from apps.billing.claims import claim
 from apps.billing.credits import lock_account
 from apps.billing.customers import ensure_customer, replace_customer
-from apps.billing.errors import StripeUnavailable, TooManyAttempts
+from apps.billing.errors import TROUBLE, Missing, StripeUnavailable, TooManyAttempts
 from apps.billing.models import AutoTopup, BillingDetails, CardSetup, PaymentMethod, SetupStatus
-from apps.billing.stripe_client import Card
+from apps.billing.stripe_objects import Card
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def start_setup(account: Account, *, return_url: str, cancel_url: str, address: 
     customer = ensure_customer(account)
     try:
         return _begin_setup(account, customer, old, return_url, cancel_url)
-    except stripe_client.Missing:  # the customer: nothing else is named
+    except Missing:  # the customer: nothing else is named
         return _begin_setup(account, replace_customer(account, customer), old, return_url, cancel_url)
 
 
@@ -66,7 +66,7 @@ def look_again(account: Account, setup: UUID) -> PaymentMethod | None:
     row = CardSetup.objects.get(pk=setup, account=account)
     try:
         return finish_setup(row.pk)
-    except stripe_client.TROUBLE as trouble:
+    except TROUBLE as trouble:
         log.warning("Card setup %s is looked at later: %s", setup, trouble)
         return None
 
@@ -123,7 +123,7 @@ def finish_setups() -> int:
     for key in keys:
         try:
             finish_setup(key)
-        except stripe_client.TROUBLE as error:
+        except TROUBLE as error:
             log.warning("Card setup %s is looked at later: %s", key, error)
             if isinstance(error, StripeUnavailable):
                 break
@@ -161,7 +161,7 @@ def forget_removed() -> None:
     for card in gone.order_by("removed_at")[:BATCH]:
         try:
             stripe_client.detach_card(card.stripe_id)
-        except stripe_client.TROUBLE as error:
+        except TROUBLE as error:
             log.warning("Card %s is taken away from Stripe later: %s", card.pk, error)
             if isinstance(error, StripeUnavailable):
                 break

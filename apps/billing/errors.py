@@ -47,6 +47,21 @@ class Mismatch(Exception):
     """Money at Stripe is not what we asked for: nothing is credited, and staff look at it."""
 
 
+class StripeBroke(StripeUnavailable):
+    """Status 500 and above."""
+
+
+class Missing(Exception):
+    """There is no such thing at Stripe."""
+
+
+class WrongState(Exception):
+    """It is in a state in which this cannot be done (any more)."""
+
+
+# What may go wrong with one payment of many, and must not keep the others from going on.
+TROUBLE = (BillingError, Mismatch, Missing, WrongState)
+
 # Decline codes after which the same card will not work by trying again.
 HARD_DECLINES = frozenset(
     {"expired_card", "lost_card", "stolen_card", "pickup_card", "incorrect_number", "invalid_account", "invalid_number", "card_not_supported",

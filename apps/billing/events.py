@@ -13,9 +13,9 @@ from django.db.models.functions import Now
 
 from apps.billing import cards, payments, reversals, stripe_client
 from apps.billing.claims import claim
-from apps.billing.errors import Mismatch, StripeUnavailable
+from apps.billing.errors import TROUBLE, Mismatch, Missing, StripeUnavailable
 from apps.billing.models import CardSetup, Payment, StripeEvent
-from apps.billing.stripe_client import TROUBLE, Event, Missing
+from apps.billing.stripe_objects import Event
 
 log = logging.getLogger(__name__)
 

@@ -8,49 +8,39 @@ is either written down here before Stripe is asked, or can be asked of Stripe ag
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db import transaction
 from django.db.models.functions import Now
 
 from apps.accounts.models import AccountStatus
 from apps.billing import auto_topup, cards, debts, receipts, stripe_client
+from apps.billing.attempts import ABANDONED, UNUSABLE, WITHDRAWN, GivenUp, adopt, intent_for, is_late, is_withdrawn
 from apps.billing.claims import claim
 from apps.billing.credits import grant_credit, lock_account
-from apps.billing.customers import replace_customer
-from apps.billing.errors import CardDeclined, Mismatch, StripeUnavailable, explanation
+from apps.billing.errors import TROUBLE, CardDeclined, Mismatch, Missing, StripeUnavailable, WrongState, explanation
 from apps.billing.models import (
     AutoTopup,
     Book,
     NoticeKind,
     Payment,
-    PaymentMethod,
     PaymentStatus,
     PoolKind,
     Purpose,
     TransactionKind,
 )
-from apps.billing.models.payments import BRANDS
+from apps.billing.models.payments import card_in_words
 from apps.billing.notices import owe_mail
-from apps.billing.stripe_client import TROUBLE, Intent, Missing, Session, StripeBroke, WrongState
-from apps.core.moments import database_now
+from apps.billing.stripe_objects import Intent
 
 log = logging.getLogger(__name__)
 
-# An attempt that has not come to an end by then is given up: nobody is charged for what they wanted an hour ago.
-GIVE_UP_AFTER = timedelta(hours=1)
-LEAST_OPEN = timedelta(minutes=31)  # Stripe's page is open for half an hour at least
 CHECK_AGAIN_AFTER = timedelta(minutes=2)
-ABANDONED, WITHDRAWN = "abandoned", "withdrawn"  # by nobody's fault: the payment is canceled, it has not failed
-WITHOUT_FAULT = (ABANDONED, WITHDRAWN)
-UNUSABLE = "payment_method_unusable"  # such as a card that was taken away at Stripe
+WITHOUT_FAULT = (ABANDONED, WITHDRAWN)  # the payment is canceled, it has not failed
 LOST = "resource_missing"  # Stripe does not know it (any more)
 NO_ANSWER = "authentication_required"  # nobody is there who could confirm
-SLACK = timedelta(minutes=10)  # between Stripe's clock and ours
 BATCH = 50
 
 
@@ -60,7 +50,9 @@ def advance(payment_id: UUID) -> Payment:
     if payment.status != PaymentStatus.OPEN:
         return payment
     try:
-        intent = _intent_of_checkout(payment) if payment.purpose == Purpose.CHECKOUT else _intent_of_card(payment)
+        intent = intent_for(payment)
+    except GivenUp as given_up:
+        return _end(payment, PaymentStatus.CANCELED, given_up.code)
     except CardDeclined as declined:
         # Remembered before the intent is cancelled, which may make Stripe forget it.
         Payment.objects.filter(pk=payment.pk, status=PaymentStatus.OPEN).update(failure_code=declined.code[:100])
@@ -69,7 +61,7 @@ def advance(payment_id: UUID) -> Payment:
         if intent is None:
             return _end(payment, PaymentStatus.FAILED, declined.code)
     except Missing as missing:
-        if not _is_late(payment):
+        if not is_late(payment):
             raise
         Payment.objects.filter(pk=payment.pk).update(trouble=f"Stripe does not know it: {missing}")
         log.error("Payment %s is given up, Stripe does not know it: %s", payment.pk, missing)
@@ -117,7 +109,7 @@ def payment_of_intent(intent: Intent) -> Payment | None:
         payment = Payment.objects.filter(pk=UUID(intent.attempt)).first()
     except ValueError:
         return None
-    return _adopt(payment, intent.id) if payment is not None else None
+    return adopt(payment, intent.id) if payment is not None else None
 
 
 def settle_intent(intent: Intent) -> Payment | None:
@@ -158,104 +150,12 @@ def keep_cards() -> int:
     return len(keys)
 
 
+def withdraw_open(account_id: int) -> None:
+    """Of an account that is being closed: the next sweep takes them back at Stripe, so that nobody can pay them any more."""
+    Payment.objects.filter(account_id=account_id, status=PaymentStatus.OPEN).update(next_check_at=Now())
+
+
 # --- Steps ------------------------------------------------------------------------------------------------------------
-def _intent_of_card(payment: Payment) -> Intent | None:
-    """The intent of a charge to a saved card: found, or made and confirmed, unless it is too late for that."""
-    if payment.intent_id is not None:
-        intent = stripe_client.intent(payment.intent_id)
-    elif _is_late(payment) or _is_withdrawn(payment):
-        found = _find_intent(payment)
-        if found is None:
-            _end(payment, PaymentStatus.CANCELED, WITHDRAWN if _is_withdrawn(payment) else ABANDONED)
-            return None
-        intent = found
-    else:
-        intent = _make_intent(payment)
-    if intent.status == "requires_confirmation" and not _is_late(payment) and not _is_withdrawn(payment):
-        try:
-            return stripe_client.confirm_intent(intent.id, payment.return_url)
-        except (WrongState, Missing) as error:
-            intent = stripe_client.intent(intent.id)
-            if intent.status == "requires_confirmation":  # else it was somebody else, at the same moment
-                raise CardDeclined(UNUSABLE) from error
-    return intent
-
-
-def _make_intent(payment: Payment) -> Intent:
-    card = PaymentMethod.objects.get(pk=payment.payment_method_id or 0)
-    key = f"{payment.pk}:{payment.tries}" if payment.tries else str(payment.pk)
-    try:
-        intent = stripe_client.create_intent(payment.pk, key, payment.customer, card.stripe_id, payment.cents)
-    except StripeBroke:
-        _ask_anew(payment)
-        raise
-    except (Missing, WrongState) as error:
-        raise CardDeclined(UNUSABLE) from error
-    _adopt(payment, intent.id)
-    return intent
-
-
-def _intent_of_checkout(payment: Payment) -> Intent | None:
-    """The intent that was paid on Stripe's page. Ends the attempt when that page has expired."""
-    session = _session_of(payment)
-    withdrawn = _is_withdrawn(payment)
-    if session is None:
-        if withdrawn or _is_late(payment):
-            _end(payment, PaymentStatus.CANCELED, WITHDRAWN if withdrawn else ABANDONED)
-        return None
-    if withdrawn and session.status == "open":
-        with suppress(WrongState):  # paid at this moment, or expired
-            stripe_client.expire_session(session.id)
-        session = stripe_client.session(session.id)
-    if session.intent_id:
-        _adopt(payment, session.intent_id)
-        intent = stripe_client.intent(session.intent_id)
-        if intent.status == "succeeded" or session.status == "open":
-            return intent
-    if session.status == "expired":
-        _end(payment, PaymentStatus.CANCELED, WITHDRAWN if withdrawn else ABANDONED)
-    return None
-
-
-def _session_of(payment: Payment) -> Session | None:
-    if payment.session_id is not None:
-        return stripe_client.session(payment.session_id)
-    if _is_late(payment) or _is_withdrawn(payment):
-        session = stripe_client.session_of_attempt(payment.customer, payment.pk, payment.created_at - SLACK)
-        if session is not None:
-            Payment.objects.filter(pk=payment.pk, session_id=None).update(session_id=session.id)
-        return session
-    return make_session(payment)
-
-
-def make_session(payment: Payment) -> Session:
-    """Stripe's page for a top-up. Raises StripeUnavailable, Missing, WrongState."""
-    try:
-        return _make_session(payment)
-    except Missing:  # the customer: nothing else is named
-        customer = replace_customer(payment.account, payment.customer)
-        Payment.objects.filter(pk=payment.pk, status=PaymentStatus.OPEN).update(customer=customer, tries=F("tries") + 1)
-        payment.refresh_from_db()
-        return _make_session(payment)
-
-
-def _make_session(payment: Payment) -> Session:
-    key = f"{payment.pk}:{payment.tries}" if payment.tries else str(payment.pk)
-    expires_at, found = payment.created_at + GIVE_UP_AFTER, None
-    if database_now() + LEAST_OPEN > expires_at:  # asked again, late: what was made before must not be paid besides
-        key, expires_at = f"{key}:late", payment.created_at + 2 * GIVE_UP_AFTER
-        found = stripe_client.session_of_attempt(payment.customer, payment.pk, payment.created_at - SLACK)
-    try:
-        session = found or stripe_client.create_payment_session(
-            payment.pk, key, payment.customer, payment.cents, expires_at, payment.return_url, payment.cancel_url, payment.save_card
-        )
-    except StripeBroke:
-        _ask_anew(payment)
-        raise
-    Payment.objects.filter(pk=payment.pk, status=PaymentStatus.OPEN).update(session_id=session.id, action_url=session.url)
-    return session
-
-
 def _follow(payment: Payment, intent: Intent) -> Payment:
     """What the state of its intent means for an open attempt."""
     if intent.status == "succeeded":
@@ -267,11 +167,11 @@ def _follow(payment: Payment, intent: Intent) -> Payment:
         pass  # the customer may try another card, or the bank has not said yet
     elif intent.status == "requires_payment_method" or payment.failure_code == UNUSABLE:
         return _give_up(payment, intent, payment.failure_code or intent.error or "card_declined")
-    elif _is_withdrawn(payment):
+    elif is_withdrawn(payment):
         return _give_up(payment, intent, WITHDRAWN)
     elif intent.status == "requires_action" and payment.purpose == Purpose.AUTO:
         return _give_up(payment, intent, NO_ANSWER)
-    elif _is_late(payment):
+    elif is_late(payment):
         return _give_up(payment, intent, ABANDONED)
     elif intent.action_url:
         Payment.objects.filter(pk=payment.pk, status=PaymentStatus.OPEN).update(action_url=intent.action_url)
@@ -320,7 +220,7 @@ def _book(payment: Payment, intent: Intent) -> None:
     Payment.objects.filter(pk=payment.pk).update(
         status=PaymentStatus.SUCCEEDED,
         pool=grant.pool_id,
-        paid_with=_in_words(intent.paid_with),
+        paid_with=card_in_words(*intent.paid_with.split(":")),
         failure_code="",
         action_url="",
         trouble="",
@@ -362,56 +262,3 @@ def _what_is_wrong(payment: Payment, intent: Intent) -> str:
         "attempt": (intent.attempt, str(payment.pk)),
     }
     return "; ".join(f"{what} is {found!r}, not {wanted!r}" for what, (found, wanted) in checks.items() if found != wanted)
-
-
-def _adopt(payment: Payment, intent_id: str) -> Payment:
-    """Remembers which intent is the attempt's. Raises Mismatch when it has another one: the money of that one is nobody's here."""
-    try:
-        Payment.objects.filter(pk=payment.pk, intent_id=None).update(intent_id=intent_id)
-    except IntegrityError:
-        raise Mismatch(f"{intent_id} belongs to another payment than {payment.pk}") from None
-    payment.refresh_from_db()
-    if payment.intent_id != intent_id:
-        trouble = f"a second intent, {intent_id}, carries its id"
-        Payment.objects.filter(pk=payment.pk).update(trouble=trouble)
-        raise Mismatch(f"payment {payment.pk}: {trouble}")
-    return payment
-
-
-def _find_intent(payment: Payment) -> Intent | None:
-    """By its metadata: Stripe's answer was lost, and it may have forgotten the idempotency key by now."""
-    made = stripe_client.intents(payment.created_at - SLACK, payment.customer)
-    found = next((intent for intent in made if intent.attempt == str(payment.pk)), None)
-    if found is not None:
-        _adopt(payment, found.id)
-    return found
-
-
-def _ask_anew(payment: Payment) -> None:
-    """Stripe repeats its answer to an idempotency key, a broken one too. Nothing that is made twice takes money by itself."""
-    Payment.objects.filter(pk=payment.pk, tries=payment.tries).update(tries=F("tries") + 1)
-
-
-def _is_late(payment: Payment) -> bool:
-    return database_now() > payment.created_at + GIVE_UP_AFTER
-
-
-def _is_withdrawn(payment: Payment) -> bool:
-    """Whether its owner decided against it after it was begun: closed the account, removed the card, turned auto top-up off. What
-    pauses auto top-up, or suspends the account, stops an automatic charge too."""
-    payment.refresh_from_db()
-    account, card = payment.account, payment.payment_method
-    if account.status == AccountStatus.CLOSED or (card is not None and card.removed_at is not None):
-        return True
-    wanted = AutoTopup.objects.filter(account=account, enabled=True, paused_at=None)
-    return payment.purpose == Purpose.AUTO and (account.status != AccountStatus.ACTIVE or not wanted.exists())
-
-
-def withdraw_open(account_id: int) -> None:
-    """Of an account that is being closed: the next sweep takes them back at Stripe, so that nobody can pay them any more."""
-    Payment.objects.filter(account_id=account_id, status=PaymentStatus.OPEN).update(next_check_at=Now())
-
-
-def _in_words(paid_with: str) -> str:
-    brand, _, last4 = paid_with.partition(":")
-    return f"{BRANDS.get(brand, brand.replace('_', ' ').title())} ending in {last4}" if last4 else ""

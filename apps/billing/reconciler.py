@@ -14,11 +14,11 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import Sum
 
-from apps.billing import payments, receipts, reversals, stripe_client
-from apps.billing.errors import StripeUnavailable
+from apps.billing import attempts, payments, receipts, reversals, stripe_client
+from apps.billing.errors import TROUBLE, StripeUnavailable
 from apps.billing.models import Book, Payment, PaymentStatus, Posting, Reversal, ReversalKind, TransactionKind
 from apps.billing.models.payments import NANO_PER_CENT
-from apps.billing.stripe_client import TROUBLE, Back, Intent
+from apps.billing.stripe_objects import Back, Intent
 from apps.core.moments import database_now
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def reconcile(look_back: timedelta = HOURLY_LOOK_BACK) -> Report:
     _compare_backs(ReversalKind.REFUND, stripe_client.refunds(since), report)
     _compare_backs(ReversalKind.DISPUTE, stripe_client.disputes(min(since, database_now() - DISPUTES_LOOK_BACK)), report)
     for payment in Payment.objects.filter(created_at__gte=since, created_at__lt=start, pool__isnull=False, livemode=settings.STRIPE_LIVE):
-        if payment.pk not in seen and payment.created_at >= since + payments.SLACK:
+        if payment.pk not in seen and payment.created_at >= since + attempts.SLACK:
             report.drift.append(f"payment {payment.pk} is credited, and Stripe does not list it")
         _compare_ledger(payment, report)
     receipts.issue_missing()

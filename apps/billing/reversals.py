@@ -20,11 +20,11 @@ from apps.accounts.models import User
 from apps.billing import auto_topup, debts, payments, stripe_client
 from apps.billing.claims import claim
 from apps.billing.credits import lock_account
-from apps.billing.errors import StripeUnavailable
+from apps.billing.errors import TROUBLE, Missing, StripeUnavailable, WrongState
 from apps.billing.models import NoticeKind, PauseReason, Payment, Reversal, ReversalKind, TransactionKind
 from apps.billing.models.payments import NANO_PER_CENT
 from apps.billing.notices import owe_mail
-from apps.billing.stripe_client import Back, Missing, WrongState
+from apps.billing.stripe_objects import Back
 from apps.core.money import display_usd
 
 log = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ def send_refunds() -> int:
     for key in keys:
         try:
             send_refund(key)
-        except stripe_client.TROUBLE as error:
+        except TROUBLE as error:
             log.warning("Refund %s is sent later: %s", key, error)
             if isinstance(error, StripeUnavailable):
                 break

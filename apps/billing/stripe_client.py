@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import import_module
@@ -20,7 +19,21 @@ from uuid import UUID
 from django.conf import settings
 from django.utils.functional import SimpleLazyObject
 
-from apps.billing.errors import BillingError, CardDeclined, Mismatch, PaymentsNotOffered, Refused, StripeUnavailable
+from apps.billing.errors import CardDeclined, Missing, PaymentsNotOffered, Refused, StripeBroke, StripeUnavailable, WrongState
+from apps.billing.stripe_objects import (
+    METADATA,
+    Back,
+    Card,
+    Event,
+    Intent,
+    Session,
+    back_of,
+    card_of,
+    decline_of,
+    id_of,
+    intent_of,
+    session_of,
+)
 
 if TYPE_CHECKING:
     import stripe
@@ -33,94 +46,6 @@ CURRENCY = "usd"
 CONNECT_TIMEOUT_S = 5
 RETRIES = 1  # by the library, with the same idempotency key
 PAGE = 100
-METADATA = "attempt"  # the field in which the id of our row stands at Stripe
-
-
-class StripeBroke(StripeUnavailable):
-    """Status 500 and above."""
-
-
-class Missing(Exception):
-    """There is no such thing at Stripe."""
-
-
-class WrongState(Exception):
-    """It is in a state in which this cannot be done (any more)."""
-
-
-# What may go wrong with one payment of many, and must not keep the others from going on.
-TROUBLE = (BillingError, Mismatch, Missing, WrongState)
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """A PaymentIntent. Amounts in cents. `attempt`: the id of our row, as it stands there. `error`: the last decline's code.
-    `paid_with` (`visa:4242`) is known when a single intent was asked for; `card_id` is the payment method's id, if there is one."""
-
-    id: str
-    status: str
-    amount: int
-    received: int
-    currency: str
-    customer: str
-    livemode: bool
-    attempt: str
-    error: str
-    action_url: str
-    paid_with: str
-    card_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """A Checkout session. `status`: open, complete or expired."""
-
-    id: str
-    status: str
-    url: str
-    customer: str
-    attempt: str
-    intent_id: str
-    setup_intent_id: str
-    livemode: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """A payment method that is a card. `customer` is empty when it belongs to none (any more), `fingerprint` when Stripe does not say.
-    `wallet`: it was added by Apple Pay or the like, and its fingerprint is of the device's token."""
-
-    id: str
-    customer: str
-    livemode: bool
-    fingerprint: str
-    wallet: bool
-    brand: str
-    last4: str
-    exp_month: int
-    exp_year: int
-
-
-@dataclass(frozen=True, slots=True)
-class Back:
-    """A refund or a dispute: money on its way back. `attempt`: the id of our row, for refunds that staff asked for here."""
-
-    id: str
-    status: str
-    cents: int
-    intent_id: str
-    attempt: str
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A webhook event whose signature was right."""
-
-    id: str
-    type: str
-    object_id: str
-    livemode: bool
-    created_at: datetime
 
 
 @contextmanager
@@ -150,14 +75,14 @@ def create_customer(account_id: int, email: str | None, key: str) -> str:
 def card(card_id: str) -> Card:
     with _translated():
         found = _client().v1.payment_methods.retrieve(card_id)
-    return _card(found)
+    return card_of(found)
 
 
 def cards_of(customer: str) -> list[Card]:
     """What is attached to the customer, the newest first."""
     with _translated():
         listed = _client().v1.customers.payment_methods.list(customer, {"type": "card", "limit": PAGE})
-        return [_card(found) for found in listed.auto_paging_iter()]
+        return [card_of(found) for found in listed.auto_paging_iter()]
 
 
 def detach_card(card_id: str) -> None:
@@ -185,7 +110,7 @@ def create_setup_session(attempt: UUID, customer: str, return_url: str, cancel_u
             },
             {"idempotency_key": str(attempt)},
         )
-    return _session(made)
+    return session_of(made)
 
 
 def create_payment_session(
@@ -215,20 +140,20 @@ def create_payment_session(
             },
             {"idempotency_key": key},
         )
-    return _session(made)
+    return session_of(made)
 
 
 def session(session_id: str) -> Session:
     with _translated():
         found = _client().v1.checkout.sessions.retrieve(session_id)
-    return _session(found)
+    return session_of(found)
 
 
 def session_of_attempt(customer: str, attempt: UUID, since: datetime) -> Session | None:
     """The customer's session for this attempt, looked for among those made from `since` on."""
     with _translated():
         listed = _client().v1.checkout.sessions.list({"customer": customer, "created": {"gte": int(since.timestamp())}, "limit": PAGE})
-        return next((_session(found) for found in listed.auto_paging_iter() if _id(found.client_reference_id) == str(attempt)), None)
+        return next((session_of(found) for found in listed.auto_paging_iter() if id_of(found.client_reference_id) == str(attempt)), None)
 
 
 def expire_session(session_id: str) -> None:
@@ -241,7 +166,7 @@ def card_of_setup(setup_intent_id: str) -> Card | None:
     """The card that was verified; None while there is none."""
     with _translated():
         found = _client().v1.setup_intents.retrieve(setup_intent_id)
-    return card(_id(found.payment_method)) if found.status == "succeeded" and found.payment_method else None
+    return card(id_of(found.payment_method)) if found.status == "succeeded" and found.payment_method else None
 
 
 # --- Payments ---------------------------------------------------------------------------------------------------------
@@ -260,7 +185,7 @@ def create_intent(attempt: UUID, key: str, customer: str, card_id: str, cents: i
             },
             {"idempotency_key": key},
         )
-    return _intent(made)
+    return intent_of(made)
 
 
 def confirm_intent(intent_id: str, return_url: str) -> Intent:
@@ -272,7 +197,7 @@ def confirm_intent(intent_id: str, return_url: str) -> Intent:
             if return_url
             else _client().v1.payment_intents.confirm(intent_id, {"off_session": True})
         )
-    return _intent(done)
+    return intent_of(done)
 
 
 def cancel_intent(intent_id: str) -> None:
@@ -284,7 +209,7 @@ def cancel_intent(intent_id: str) -> None:
 def intent(intent_id: str) -> Intent:
     with _translated():
         found = _client().v1.payment_intents.retrieve(intent_id, {"expand": ["payment_method"]})
-    return _intent(found)
+    return intent_of(found)
 
 
 def intents(since: datetime, customer: str = "") -> Iterator[Intent]:
@@ -292,7 +217,7 @@ def intents(since: datetime, customer: str = "") -> Iterator[Intent]:
     with _translated():
         asked: Any = {"created": {"gte": int(since.timestamp())}, "limit": PAGE, **({"customer": customer} if customer else {})}
         for found in _client().v1.payment_intents.list(asked).auto_paging_iter():
-            yield _intent(found)
+            yield intent_of(found)
 
 
 # --- Money that goes back ---------------------------------------------------------------------------------------------
@@ -301,7 +226,7 @@ def create_refund(attempt: UUID, intent_id: str, cents: int) -> Back:
         made = _client().v1.refunds.create(
             {"payment_intent": intent_id, "amount": cents, "metadata": {METADATA: str(attempt)}}, {"idempotency_key": str(attempt)}
         )
-    return _back(made)
+    return back_of(made)
 
 
 def refunds(since: datetime | None = None, intent_id: str = "") -> Iterator[Back]:
@@ -311,29 +236,29 @@ def refunds(since: datetime | None = None, intent_id: str = "") -> Iterator[Back
         if since is not None:
             asked["created"] = {"gte": int(since.timestamp())}
         for found in _client().v1.refunds.list(asked).auto_paging_iter():
-            yield _back(found)
+            yield back_of(found)
 
 
 def refund(refund_id: str) -> Back:
     with _translated():
-        return _back(_client().v1.refunds.retrieve(refund_id))
+        return back_of(_client().v1.refunds.retrieve(refund_id))
 
 
 def dispute(dispute_id: str) -> Back:
     with _translated():
-        return _back(_client().v1.disputes.retrieve(dispute_id))
+        return back_of(_client().v1.disputes.retrieve(dispute_id))
 
 
 def disputes(since: datetime) -> Iterator[Back]:
     with _translated():
         for found in _client().v1.disputes.list({"created": {"gte": int(since.timestamp())}, "limit": PAGE}).auto_paging_iter():
-            yield _back(found)
+            yield back_of(found)
 
 
 def intent_of_charge(charge_id: str) -> str:
     """Empty for a charge without a PaymentIntent."""
     with _translated():
-        return _id(_client().v1.charges.retrieve(charge_id).payment_intent)
+        return id_of(_client().v1.charges.retrieve(charge_id).payment_intent)
 
 
 # --- Webhooks ---------------------------------------------------------------------------------------------------------
@@ -343,7 +268,7 @@ def verified_event(payload: bytes, signature: str) -> Event | None:
         return None
     try:
         found = stripe.Webhook.construct_event(payload, signature, settings.STRIPE_WEBHOOK_SECRET)
-        return Event(found.id, found.type, _id(found.data.object), found.livemode, datetime.fromtimestamp(found.created, UTC))
+        return Event(found.id, found.type, id_of(found.data.object), found.livemode, datetime.fromtimestamp(found.created, UTC))
     except (ValueError, stripe.SignatureVerificationError, AttributeError, TypeError, KeyError):
         return None
 
@@ -371,7 +296,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except stripe.CardError as error:
-        raise CardDeclined(_decline(error.error)) from error
+        raise CardDeclined(decline_of(error.error)) from error
     except (stripe.AuthenticationError, stripe.PermissionError) as error:
         log.error("Stripe refuses STRIPE_SECRET_KEY: %s", error.user_message or type(error).__name__)
         raise StripeUnavailable from error
@@ -384,73 +309,3 @@ def _translated() -> Iterator[None]:
         if error.http_status is not None and error.http_status >= 500:
             raise StripeBroke from error
         raise StripeUnavailable from error
-
-
-def _decline(error: Any) -> str:
-    """Of a declined card the bank's reason, of other errors their code."""
-    return str((error and (error.decline_code or error.code)) or "card_declined")
-
-
-def _id(value: Any) -> str:
-    """Of an object, or of a field that holds an id or the object itself."""
-    return "" if value is None else value if isinstance(value, str) else str(value.id)
-
-
-def _attempt(metadata: Any) -> str:
-    return str(metadata[METADATA]) if metadata and METADATA in metadata else ""
-
-
-def _intent(found: stripe.PaymentIntent) -> Intent:
-    action = found.next_action
-    redirect = action.redirect_to_url if action is not None and action.type == "redirect_to_url" else None
-    method = found.payment_method
-    card_used = method.card if isinstance(method, stripe.PaymentMethod) else None
-    error = found.last_payment_error
-    code = str(error.code or "") if error else ""
-    return Intent(
-        id=found.id,
-        status=found.status,
-        amount=found.amount,
-        received=found.amount_received,
-        currency=found.currency,
-        customer=_id(found.customer),
-        livemode=found.livemode,
-        attempt=_attempt(found.metadata),
-        error=code if code.endswith("authentication_failure") else _decline(error) if error else "",
-        action_url=(redirect.url or "") if redirect else "",
-        paid_with=f"{card_used.brand}:{card_used.last4}" if card_used else "",
-        card_id=_id(method),
-    )
-
-
-def _session(found: stripe.checkout.Session) -> Session:
-    return Session(
-        id=found.id,
-        status=found.status or "",
-        url=found.url or "",
-        customer=_id(found.customer),
-        attempt=found.client_reference_id or "",
-        intent_id=_id(found.payment_intent),
-        setup_intent_id=_id(found.setup_intent),
-        livemode=found.livemode,
-    )
-
-
-def _card(found: stripe.PaymentMethod) -> Card:
-    if found.card is None:
-        raise Missing(f"{found.id} is not a card")
-    return Card(
-        id=found.id,
-        customer=_id(found.customer),
-        livemode=found.livemode,
-        fingerprint=found.card.fingerprint or "",
-        wallet=found.card.wallet is not None,
-        brand=found.card.brand,
-        last4=found.card.last4,
-        exp_month=found.card.exp_month,
-        exp_year=found.card.exp_year,
-    )
-
-
-def _back(found: stripe.Refund | stripe.Dispute) -> Back:
-    return Back(found.id, found.status or "", found.amount, _id(found.payment_intent), _attempt(found.metadata))

@@ -25,7 +25,7 @@ from apps.accounts.models import Account, AccountStatus
 from apps.billing import payments, stripe_client
 from apps.billing.amounts import limits
 from apps.billing.customers import ensure_customer
-from apps.billing.errors import TooManyAttempts
+from apps.billing.errors import TROUBLE, TooManyAttempts
 from apps.billing.models import Payment, PaymentMethod, PaymentStatus, Purpose
 from apps.billing.models.payments import NANO_PER_CENT
 
@@ -77,7 +77,7 @@ def look_again(account: Account, attempt: UUID) -> Payment:
     payment = Payment.objects.get(pk=attempt, account=account)
     try:
         return payments.advance(payment.pk)
-    except stripe_client.TROUBLE as trouble:
+    except TROUBLE as trouble:
         log.warning("Payment %s is looked at later: %s", payment.pk, trouble)
         payment.refresh_from_db()
         payment.action_url = ""  # it may be paid already: nobody is asked to pay it until that is known

@@ -12,7 +12,7 @@ from django.db import connections
 from django.db.models.functions import Now
 
 from apps.api_keys.actions import create_key
-from apps.billing import auto_charge, auto_topup, cards, events, payments, stripe_client, topups
+from apps.billing import attempts, auto_charge, auto_topup, cards, events, payments, stripe_client, topups
 from apps.billing.credits import set_balance
 from apps.billing.models import AutoTopup, Notice, NoticeKind, PauseReason, Payment, PaymentStatus, Purpose
 from apps.dashboard.closing import delete_user
@@ -233,7 +233,7 @@ def test_a_charge_that_stripe_does_not_know_ends_with_its_trouble(shop: Shop) ->
     Payment.objects.filter(pk=pk).update(intent_id=f"pi_gone{pk}", next_check_at=Now())
     payments.advance_open()
     assert charges(payer)[0].status == PaymentStatus.OPEN  # it may be known in a moment
-    Payment.objects.filter(pk=pk).update(created_at=Now() - 2 * payments.GIVE_UP_AFTER, next_check_at=Now())
+    Payment.objects.filter(pk=pk).update(created_at=Now() - 2 * attempts.GIVE_UP_AFTER, next_check_at=Now())
     payments.advance_open()
     [payment] = charges(payer)
     assert (payment.status, "does not know" in payment.trouble) == (PaymentStatus.FAILED, True)

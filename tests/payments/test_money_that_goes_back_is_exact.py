@@ -16,7 +16,7 @@ from apps.billing import debts, events, reversals
 from apps.billing.credits import set_balance
 from apps.billing.errors import StripeUnavailable
 from apps.billing.models import CreditPool, Notice, NoticeKind, PoolKind, Reversal
-from apps.billing.stripe_client import Back
+from apps.billing.stripe_objects import Back
 from tests.billing.holds import held
 from tests.payments.shop import USD, Payer, Shop
 from tests.people import new_email

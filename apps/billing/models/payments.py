@@ -64,10 +64,15 @@ class PaymentMethod(models.Model):
 
     def __str__(self) -> str:
         """`Visa ending in 4242`, for customers."""
-        return f"{BRANDS.get(self.brand, self.brand.replace('_', ' ').title())} ending in {self.last4}"
+        return card_in_words(self.brand, self.last4)
 
 
 BRANDS = {"amex": "American Express", "cartes_bancaires": "Cartes Bancaires", "eftpos_au": "eftpos", "jcb": "JCB", "unionpay": "UnionPay"}
+
+
+def card_in_words(brand: str = "", last4: str = "") -> str:
+    """`Visa ending in 4242`; empty for a card that is not known."""
+    return f"{BRANDS.get(brand, brand.replace('_', ' ').title())} ending in {last4}" if last4 else ""
 
 
 class SetupStatus(models.IntegerChoices):
@@ -165,6 +170,11 @@ class Payment(models.Model):
     def cents(self) -> int:
         """What Stripe is asked for."""
         return self.amount // NANO_PER_CENT
+
+    @property
+    def idempotency_key(self) -> str:
+        """Its id, until Stripe broke: it repeats its answer to a key, a broken one too."""
+        return f"{self.pk}:{self.tries}" if self.tries else str(self.pk)
 
 
 class ReversalKind(models.IntegerChoices):
