@@ -30,6 +30,7 @@ setup:
 	@$(WITH) --tests -c ''
 
 test: setup
+	@.venv/bin/python -m tests.clients.node
 	@exec .venv/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 mutants: setup
