@@ -27,6 +27,10 @@ class BurnRate:
     per_day: int
     days_left: float | None
 
+    @property
+    def whole_days_left(self) -> int | None:
+        return None if self.days_left is None else int(self.days_left)
+
 
 @dataclass(frozen=True, slots=True)
 class Line:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from apps.billing.models import PoolKind
 from apps.catalog.models import Price
 from apps.catalog.queries import rates_of
 from apps.core import figures
@@ -25,15 +23,6 @@ class BillLine:
     total: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Paid:
-    """What a pool paid, in nano-USD."""
-
-    kind: str
-    amount: int
-    expires_at: datetime | None
-
-
 def bill_of(receipt: InferenceReceipt) -> Sequence[BillLine]:
     """Every amount exact; the lines add up to the last one."""
     row = receipt.inference
@@ -46,15 +35,6 @@ def bill_of(receipt: InferenceReceipt) -> Sequence[BillLine]:
     decimals = max(LEAST_DECIMALS, decimals_of(charged), *(decimals_of(amount) for _, _, amount in entries))
     lines = [BillLine(item, factors, usd(amount, decimals)) for item, factors, amount in entries]
     return [*lines, BillLine("Charged", "", usd(charged, decimals), total=True)]
-
-
-def payments_of(receipt: InferenceReceipt) -> list[Paid]:
-    """By pool, in the order in which they paid; one that paid twice, because the hold had to grow, is named once."""
-    paid: dict[int, Paid] = {}
-    for payment in receipt.payments:
-        before = paid[payment.pool.pk].amount if payment.pool.pk in paid else 0
-        paid[payment.pool.pk] = Paid(PoolKind(payment.pool.kind).label, before + payment.amount, payment.pool.expires_at)
-    return list(paid.values())
 
 
 def price_words(price: Price) -> list[str]:

@@ -16,7 +16,6 @@ from apps.billing import auto_topup, credits, debts, queries, receipts, stripe_c
 from apps.billing.auto_topup import State
 from apps.billing.credits import Balance, PoolBalance
 from apps.billing.models import PaymentMethod, PoolKind
-from apps.billing.queries import BurnRate
 from apps.dashboard.billing_forms import AutoTopUpForm, TopUpForm
 from apps.dashboard.transactions import transaction_list
 
@@ -64,7 +63,7 @@ def page(request: HttpRequest, account: Account) -> dict[str, object]:
         "slices": slices_of(balance),
         "bar": BAR,
         "burn": burn,
-        "days_left": whole_days(burn),
+        "days_left": burn.whole_days_left,
         "debt": debts.debt_of(account.pk),
         "suspended": account.status == AccountStatus.SUSPENDED,
         "cards": cards,
@@ -77,10 +76,6 @@ def page(request: HttpRequest, account: Account) -> dict[str, object]:
 
 def auto_top_up_card(state: State, cards: list[PaymentMethod]) -> dict[str, object]:
     return {"auto": state, "auto_form": AutoTopUpForm(state=state), "cards": cards}
-
-
-def whole_days(burn: BurnRate) -> int | None:
-    return None if burn.days_left is None else int(burn.days_left)
 
 
 def slices_of(balance: Balance) -> list[Slice]:

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 from apps.accounts.access import acting_account
 from apps.accounts.models import Account
 from apps.core import figures
-from apps.dashboard.bill import BillLine, Paid, bill_of, payments_of, price_words
+from apps.dashboard.bill import BillLine, bill_of, price_words
 from apps.dashboard.log_rows import Row
 from apps.gateway.receipts import InferenceReceipt, receipt
 
@@ -50,10 +50,6 @@ class Detail:
     @property
     def bill(self) -> Sequence[BillLine]:
         return bill_of(self.receipt)
-
-    @property
-    def payments(self) -> list[Paid]:
-        return payments_of(self.receipt)
 
     @property
     def parts(self) -> list[Part]:

@@ -96,10 +96,9 @@ class Overview:
 
 def overview_of(account: Account, zone: ZoneInfo) -> Overview:
     now = database_now()
-    left = burn_rate(account.pk).days_left
     return Overview(
         balance=balance(account.pk),
-        days_left=None if left is None else int(left),
+        days_left=burn_rate(account.pk).whole_days_left,
         spending=_spending(account, zone, now),
         health=_health(account, zone, now),
         models=_top(account, zone, now, Group.MODEL),

@@ -26,7 +26,7 @@ UNPAID_PROMPT = (Status.FAILED, Status.LOST)
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """What a pool paid, in nano-USD."""
+    """What a pool paid, in nano-USD. Pools stand in the order in which they paid."""
 
     pool: CreditPool
     amount: int
@@ -63,14 +63,17 @@ def receipt(account_id: int, identifier: UUID) -> InferenceReceipt | None:
     if row is None:
         return None
     price = Price.objects.filter(pk=row.price_id).first()
-    pools = CreditPool.objects.in_bulk(row.paid_pools)
+    paid: dict[int, int] = {}
+    for pool, amount in zip(row.paid_pools, row.paid_amounts, strict=True):
+        paid[pool] = paid.get(pool, 0) + amount  # twice, where the hold had to grow
+    pools = CreditPool.objects.in_bulk(paid)
     return InferenceReceipt(
         row,
         Model.objects.filter(pk=row.model_id).first(),
         price,
         ApiKey.objects.filter(pk=row.api_key_id or 0).first(),
         cost_lines(row, price) if price else [],
-        [Payment(pools[pool], amount) for pool, amount in zip(row.paid_pools, row.paid_amounts, strict=True) if pool in pools],
+        [Payment(pools[pool], amount) for pool, amount in paid.items() if pool in pools],
         RULES[Status(row.status)],
     )
 
