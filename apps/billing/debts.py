@@ -40,7 +40,7 @@ def collect(account_id: int) -> None:
     if paid := sum(taken.values()):
         pools = {pool: -part for pool, part in taken.items()}
         book_transaction(account_id, TransactionKind.COLLECTION, f"debt:{uuid7()}", pools, Book.CASH, owed=paid)
-        _owe(account_id, -paid)
+    _owe(account_id, -paid)
 
 
 def collect_all() -> None:
@@ -70,21 +70,23 @@ def _take_purchased(account_id: int, amount: int, first: int | None = None) -> d
 
 
 def _owe(account_id: int, more: int) -> None:
-    """Changes what is owed, and with it whether the account is suspended."""
-    if more == 0:
-        return
-    debt, _ = Debt.objects.get_or_create(account_id=account_id)
+    """Changes what is owed, and with it whether the account is suspended: while it owes more than comes back to it anyway, because
+    open requests only hold it."""
+    debt = Debt.objects.filter(account_id=account_id).first()
+    if debt is None:
+        if not more:
+            return
+        debt = Debt(account_id=account_id)
     debt.amount += more
     account = Account.objects.get(pk=account_id)
-    if debt.amount and account.status == AccountStatus.ACTIVE:
-        debt.suspended, status = True, AccountStatus.SUSPENDED
+    held = sum(pool.held for pool in balance(account_id).pools if pool.kind == PoolKind.PURCHASED)
+    if debt.amount > held and account.status == AccountStatus.ACTIVE:
+        debt.suspended, account.status = True, AccountStatus.SUSPENDED
         owe_mail(account_id, NoticeKind.SUSPENDED, f"{uuid7()}", debt=debt.amount)
     elif not debt.amount and debt.suspended:
-        debt.suspended, status = False, AccountStatus.ACTIVE
+        debt.suspended = False
         if account.status == AccountStatus.SUSPENDED:
+            account.status = AccountStatus.ACTIVE
             owe_mail(account_id, NoticeKind.REINSTATED, f"{uuid7()}")
-    else:
-        debt.save(update_fields=["amount"])
-        return
-    debt.save(update_fields=["amount", "suspended"])
-    Account.objects.filter(pk=account_id).exclude(status=AccountStatus.CLOSED).update(status=status)
+    debt.save()
+    account.save(update_fields=["status"])

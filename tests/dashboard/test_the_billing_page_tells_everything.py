@@ -187,6 +187,10 @@ def test_a_pause_and_a_debt_are_said_at_the_top(alice: Registered, client: Clien
     Account.objects.filter(pk=alice.account.pk).update(status=AccountStatus.SUSPENDED)
     Debt.objects.create(account=alice.account, amount=7 * NANO_PER_USD, suspended=True)
     assert "Your account is suspended. $7.00 is owed" in words(client.get(PAGE).text)
+    Account.objects.filter(pk=alice.account.pk).update(status=AccountStatus.ACTIVE)
+    told = words(client.get(PAGE).text)
+    assert "$7.00 is taken when they give it back" in told
+    assert "suspended" not in told
     Debt.objects.filter(account=alice.account).delete()
 
 

@@ -96,9 +96,24 @@ def test_what_open_requests_hold_is_taken_when_they_give_it_back(shop: Shop) -> 
         shop.webhooks(paused=True)
         shop.refund_at_stripe(payment, 5000)
         process_all(shop)
-        assert debts.debt_of(payer.account.pk) == 30 * USD
+        debts.collect_all()
+        assert (debts.debt_of(payer.account.pk), payer.account.status) == (30 * USD, AccountStatus.ACTIVE)  # it comes back anyway
     debts.collect_all()
     assert (payer.credit, debts.debt_of(payer.account.pk), payer.account.status) == (0, 0, AccountStatus.ACTIVE)
+    assert not Notice.objects.filter(account=payer.account, kind=NoticeKind.SUSPENDED).exists()
+
+
+def test_whoever_used_what_was_held_is_suspended_then(shop: Shop) -> None:
+    payer, payment = shop.paid(50)
+    pool = CreditPool.objects.get(account=payer.account, kind=PoolKind.PURCHASED)
+    with held(pool, 30 * USD):
+        shop.webhooks(paused=True)
+        shop.refund_at_stripe(payment, 5000)
+        process_all(shop)
+        assert payer.account.status == AccountStatus.ACTIVE
+    spend(payer, 30)
+    debts.collect_all()
+    assert (debts.debt_of(payer.account.pk), payer.account.status) == (30 * USD, AccountStatus.SUSPENDED)
 
 
 def test_given_credit_is_not_touched(shop: Shop) -> None:

@@ -210,7 +210,7 @@ class Reversal(models.Model):
 
 
 class Debt(models.Model):
-    """What an account owes because money went back that was spent already. Its account is suspended meanwhile.
+    """What an account owes because money went back that was spent already, or is held. While more is owed than held, its account is suspended.
 
     `amount` is minus the sum of the account's postings to RECEIVABLES. `suspended`: it was we who suspended the account, so that
     we reinstate it; what staff suspended stays suspended.

@@ -39,6 +39,6 @@ PAYMENT_GUARDS = [
     Mutant(
         "debts-without-suspension", "whoever owes is suspended",
         (BACK + "test_beyond_the_balance_it_suspends_and_a_top_up_reinstates",),
-        "apps/billing/debts.py", "if debt.amount and account.status == AccountStatus.ACTIVE:", "if False:",
+        "apps/billing/debts.py", "if debt.amount > held and account.status == AccountStatus.ACTIVE:", "if False:",
     ),
 ]  # fmt: skip
