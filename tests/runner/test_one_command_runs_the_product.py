@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -68,12 +69,11 @@ def test_the_secrets_can_be_read_by_their_owner_alone(runner: Runner) -> None:
 
 
 def test_it_listens_on_the_loopback_address_only_and_its_servers_on_no_port(runner: Runner) -> None:
-    listening = {
-        (connection.laddr.ip, " ".join(child.cmdline()))
-        for child in psutil.Process(runner.process.pid).children(recursive=True)
-        for connection in child.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
-    }
+    listening = set()
+    for child in psutil.Process(runner.process.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # one that ended meanwhile listens to nothing
+            sockets = [connection for connection in child.net_connections("inet") if connection.status == psutil.CONN_LISTEN]
+            listening |= {(connection.laddr.ip, " ".join(child.cmdline())) for connection in sockets}
     assert {address for address, _ in listening} == {"127.0.0.1"}
     assert all("uvicorn" in command for _, command in listening)
 
