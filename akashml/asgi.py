@@ -18,6 +18,8 @@ from django.core.asgi import get_asgi_application
 django_application = get_asgi_application()
 
 from django.conf import settings
+from django.template import engines
+from django.urls import get_resolver
 
 from apps.accounts.websockets import Door
 from apps.core import static_files
@@ -25,6 +27,11 @@ from apps.core.middleware import is_api_path, is_management_path
 from apps.gateway.asgi import Receive, Scope, Send, in_time, refused_by_length
 from apps.gateway.door import HttpProtocol as HttpProtocol  # for uvicorn: --http akashml.asgi:HttpProtocol
 from apps.gateway.process import host
+
+# All views and tags of templates are loaded now: with the first request for one, this would hold up every stream of the process.
+engines.all()
+for status in (400, 403, 404, 500):
+    get_resolver().resolve_error_handler(status)
 
 log = logging.getLogger(__name__)
 websockets = Door({})  # addresses and their consumers; the Playground's comes with it

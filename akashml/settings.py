@@ -229,7 +229,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
 ]
 FORM_RENDERER = "apps.core.forms.PageRenderer"
-ROOT_URLCONF = "akashml.urls"
+ROOT_URLCONF = "akashml.api_urls" if SERVE == "gateway" else "akashml.urls"
 ASGI_APPLICATION = "akashml.asgi.application"
 TEMPLATES = [
     {

@@ -1,30 +1,24 @@
-"""Every address of the site. Each is spelled with and without its trailing slash.
-
-A process with SERVE=gateway knows the API and its metrics alone. /healthz and /readyz are answered by the ASGI root.
+"""Every address of the site: the API's, of managing an account over REST, and the pages. Each is spelled with and without its
+trailing slash. A process with SERVE=gateway knows those of api_urls.py alone.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from allauth.account.decorators import secure_admin_login
-from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
+from akashml.api_urls import both, handler400, handler403, handler404, handler429, handler500
+from akashml.api_urls import urlpatterns as api
 from apps.accounts import security
 from apps.accounts.allauth_views import ConfirmEmail
 from apps.accounts.profile import profile
-from apps.api.anthropic import AnthropicHealth, AnthropicModelDetail, AnthropicModels
 from apps.api.credits import Credits, Transactions
-from apps.api.inference import ChatCompletions, Completions, CountTokens, Messages
 from apps.api.inferences import Inference, Inferences
 from apps.api.keys import Key, Keys, KeyUsage, RegenerateKey, RevokeKey
-from apps.api.metrics import metrics
-from apps.api.model_list import ModelDetail, Models
 from apps.api.usage import Usage
 from apps.api.views import UnknownAddress
 from apps.billing.webhook import webhook
@@ -46,12 +40,6 @@ from apps.dashboard.landing import landing
 from apps.dashboard.palette import palette
 from apps.dashboard.style import style_page
 
-handler400 = "akashml.errors.bad_request"
-handler403 = "apps.dashboard.errors.forbidden"
-handler404 = "apps.dashboard.errors.not_found"
-handler429 = "apps.dashboard.errors.too_many_requests"  # allauth's
-handler500 = "akashml.errors.server_error"
-
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # staff log in as everybody does, second factor and all
 
 
@@ -61,29 +49,11 @@ class PermanentKeepingMethod(HttpResponseRedirect):
     status_code = 308
 
 
-def both(address: str, view: Any, name: str) -> list[URLPattern]:
-    """The address without its trailing slash (which `reverse` gives) and with it."""
-    return [path(address, view, name=name), path(f"{address}/", view)]
-
-
 def add_slash(request: HttpRequest) -> HttpResponse:
     """For the pages of other people's apps, whose own addresses end in a slash."""
     return PermanentKeepingMethod(request.get_full_path(force_append_slash=True))
 
 
-api: list[URLPattern | URLResolver] = [
-    *both("v1/chat/completions", ChatCompletions.as_view(), "chat-completions"),
-    *both("v1/completions", Completions.as_view(), "completions"),
-    *both("v1/models", Models.as_view(), "models"),
-    path("v1/models/<path:model_id>", ModelDetail.as_view(), name="model"),
-    *both("anthropic", AnthropicHealth.as_view(), "anthropic"),
-    *both("anthropic/v1/messages", Messages.as_view(), "messages"),
-    *both("anthropic/v1/messages/count_tokens", CountTokens.as_view(), "count-tokens"),
-    *both("anthropic/v1/models", AnthropicModels.as_view(), "anthropic-models"),
-    path("anthropic/v1/models/<path:model_id>", AnthropicModelDetail.as_view(), name="anthropic-model"),
-    re_path(r"^(?:v1|anthropic)(?:/[\s\S]*)?\Z", UnknownAddress.as_view()),
-    *both("metrics", metrics, "metrics"),
-]
 management: list[URLPattern | URLResolver] = [
     *both("api/v1/keys", Keys.as_view(), "api-v1-keys"),
     *both("api/v1/keys/<int:key_id>", Key.as_view(), "api-v1-key"),
@@ -152,4 +122,5 @@ pages: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
 ]
 
-urlpatterns = api if settings.SERVE == "gateway" else [*api, *management, *pages]
+urlpatterns = [*api, *management, *pages]
+__all__ = ["handler400", "handler403", "handler404", "handler429", "handler500", "urlpatterns"]  # Django looks for them here

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import font_source_sans_pro
-from fpdf import FPDF
 
 from apps.billing.models import Receipt
 from apps.dashboard.receipt_paper import Paper
+
+if TYPE_CHECKING:
+    from fpdf import FPDF
 
 FONTS = Path(font_source_sans_pro.__file__).parent / "files"
 MARGIN, WIDTH = 22, 166  # mm
@@ -17,6 +20,8 @@ ACCENT = (213, 58, 18)
 
 
 def pdf_of(receipt: Receipt, paper: Paper) -> bytes:
+    from fpdf import FPDF  # here, since it takes half a second, which every process and command would spend at its start
+
     page = FPDF(format="A4")
     page.set_title(f"Receipt {receipt.invoice_number}")
     page.set_creator("AkashML")

@@ -205,7 +205,8 @@ class World:
             writer.transport.abort()
 
     async def record(self, streamed: bool) -> list[Point]:
-        """Every point of a request's way, in the order in which its messages pass."""
+        """Every point of a request's way, in the order in which its messages pass. It ends with the backend's [DONE]: the end of the
+        chunks after it may find the connection closed."""
         request = await self.new_request(streamed)
         self._trace.clear()
         await self.send(request)
@@ -213,6 +214,8 @@ class World:
         seen: Counter[tuple[str, int | str | None]] = Counter()
         points = []
         for passing in self._trace:
+            if (passing.side, passing.message.name) == ("backend", "end"):
+                continue
             of_link = passing.side == "postgres"
             if passing.whose == request.tag or (of_link and passing.whose in LINKS):
                 key = (passing.side, passing.whose)
