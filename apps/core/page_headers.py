@@ -13,10 +13,11 @@ from django.http.response import HttpResponseBase
 from apps.core.ids import uuid7
 from apps.core.middleware import PagesOnly
 
-# Forms may lead to these and be redirected there: Stripe's hosted pages, and the log-ins of others.
+# Forms may lead to these and be redirected there: Stripe's hosted pages (hooks: a bank's confirmation), and the log-ins of others.
 FORM_TARGETS = (
     "https://checkout.stripe.com",
     "https://billing.stripe.com",
+    "https://hooks.stripe.com",
     "https://accounts.google.com",
     "https://github.com",
 )
