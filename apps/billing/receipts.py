@@ -16,6 +16,7 @@ from django.forms.models import model_to_dict
 
 from apps.accounts.models import Account
 from apps.accounts.queries import verified_email
+from apps.billing.countries import COUNTRIES
 from apps.billing.models import BillingDetails, Payment, Receipt
 
 FIELDS = ("name", "line1", "line2", "postal_code", "city", "region", "country", "tax_id")
@@ -44,8 +45,8 @@ def save_details(account: Account, **fields: str) -> BillingDetails:
     for name, value in fields.items():
         setattr(details, name, value.strip())
     details.country = details.country.upper()
-    if details.country and not (len(details.country) == 2 and details.country.isascii() and details.country.isalpha()):
-        raise ValidationError({"country": "Write the country as two letters, such as DE or US."})
+    if details.country and details.country not in COUNTRIES:
+        raise ValidationError({"country": "Write the country as its two letters, such as DE or US."})
     details.clean_fields(exclude=["account"])
     details.save()
     return details

@@ -73,7 +73,7 @@ class LimitsForm(forms.Form):
     name = forms.CharField(label="Name", max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}))
     rpm = _whole("Requests per minute", 1_000_000)
     tpm = _whole("Tokens per minute", 10**12)
-    max_concurrent = _whole("Requests at once", 100_000)
+    max_concurrent = _whole("Concurrent requests", 100_000)
     spend_limit_day = UsdField(label="Dollars a day", required=False)
     spend_limit_month = UsdField(label="Dollars a month", required=False)
     expires_at = MomentField(label="Expires", required=False)

@@ -22,6 +22,7 @@ from apps.billing.models import TransactionKind
 from apps.billing.queries import Line, all_transactions, transactions_page
 from apps.core.money import usd_from_nano
 from apps.dashboard.billing_forms import TransactionFilter
+from apps.dashboard.errors import Problem, error_page
 
 PAGE = 25  # rows
 MOST_LINES = 500  # of the ledger, for one page
@@ -73,10 +74,11 @@ def transaction_list(request: HttpRequest, account_id: int) -> TransactionList:
     except ValueError:
         raise Http404 from None
     query = {name: form.data[name] for name in form.fields if form.data.get(name)}
+    sound = {name: value for name, value in query.items() if name not in form.errors}
     return TransactionList(
         rows=rows,
         more=f"?{urlencode({**query, 'after': after})}" if after else "",
-        csv=f"?{urlencode(query)}" if query else "",
+        csv=f"?{urlencode(sound)}" if sound else "",
         filter=form,
         filtered=bool(query),
     )
@@ -127,9 +129,13 @@ def _midnight(day: date) -> datetime:
 @login_required
 @require_safe
 def transactions_csv(request: HttpRequest) -> StreamingHttpResponse | HttpResponse:
-    """Every transaction that the filters leave, newest first, written while it is read."""
+    """Every transaction that the filters leave, newest first, written while it is read. 400 for a filter that makes no sense: a file
+    that is opened somewhere else does not show that a filter was left out."""
     account = acting_account(request)
-    _, chosen = filters_of(request.GET)
+    form, chosen = filters_of(request.GET)
+    if form.errors:
+        wrong = " ".join(f"{name}: {' '.join(map(str, errors))}" for name, errors in form.errors.items())
+        return error_page(request, 400, Problem("That filter makes no sense", f"{wrong} Choose the filters on the Billing page again."))
     response = StreamingHttpResponse(_csv(all_transactions(account.pk, **chosen)), content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="akashml-transactions-{timezone.now():%Y-%m-%d}.csv"'
     return response

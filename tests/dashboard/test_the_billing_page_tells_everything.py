@@ -170,6 +170,16 @@ def test_the_csv_has_every_line(alice: Registered, client: Client) -> None:
     assert [row["kind"] for row in csv_rows(client.get(f"{PAGE}/transactions.csv?kind=grant"))] == ["grant"]
 
 
+@pytest.mark.parametrize("query", ["kind=nothing", "since=yesterday", "until=2026-13-01", "kind=grant&since=x"])
+def test_a_csv_leaves_no_filter_out_in_silence(alice: Registered, client: Client, query: str) -> None:
+    answer = client.get(f"{PAGE}/transactions.csv?{query}")
+    assert answer.status_code == 400
+    assert query.rpartition("&")[2].partition("=")[0] in words(answer.text).partition("That filter makes no sense")[2]
+    # The page, which shows that the filter is not applied, offers the file without it.
+    sound = "?kind=grant" if "&" in query else ""
+    assert f'href="{PAGE}/transactions.csv{sound}"' in client.get(f"{PAGE}?{query}").text
+
+
 def test_what_a_spreadsheet_would_run_is_text() -> None:
     assert [inert(text) for text in ("=1", "+1", "-1", "@x", "a=1", "")] == ["'=1", "'+1", "'-1", "'@x", "a=1", ""]
 

@@ -47,11 +47,11 @@ class Gauge:
 
 @register.simple_tag
 def gauges(key: ApiKey, minute: Minute) -> Sequence[Gauge]:
-    """`{% gauges key minute as meters %}`: requests, tokens, requests at once."""
+    """`{% gauges key minute as meters %}`: requests, tokens, concurrent requests."""
     return (
         Gauge(f"rpm-{key.pk}", "Requests this minute", minute.requests, key.rpm),
         Gauge(f"tpm-{key.pk}", "Tokens this minute", minute.tokens, key.tpm),
-        Gauge(f"open-{key.pk}", "Requests at once", minute.open, key.max_concurrent),
+        Gauge(f"open-{key.pk}", "Concurrent requests", minute.open, key.max_concurrent),
     )
 
 
