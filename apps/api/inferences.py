@@ -117,6 +117,8 @@ class Inferences(ManagementView):
             OpenApiParameter("max_cost", OpenApiTypes.STR, description="US dollars."),
             OpenApiParameter("min_ms", {"type": "integer", "minimum": 0}, description="Took as long or longer, in milliseconds."),
             OpenApiParameter("max_ms", {"type": "integer", "minimum": 0}, description="Took as long or shorter."),
+            OpenApiParameter("min_first_token_ms", {"type": "integer", "minimum": 0}, description="As long or longer to the first token."),
+            OpenApiParameter("max_first_token_ms", {"type": "integer", "minimum": 0}, description="As long or shorter to the first token."),
             *FILTERS,
         ],
         responses={200: InferenceList, **errors(READING)},
@@ -136,6 +138,8 @@ class Inferences(ManagementView):
             ask.amount(query, "max_cost"),
             ask.whole_number(query, "min_ms"),
             ask.whole_number(query, "max_ms"),
+            ask.whole_number(query, "min_first_token_ms"),
+            ask.whole_number(query, "max_first_token_ms"),
         )
         page = log.page(account.pk, filters, bounded(query, "limit", DEFAULT_LIMIT, MOST), _cursor(query.get("cursor")))
         models = ask.model_names(row.model_id for row in page.rows)

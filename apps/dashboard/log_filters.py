@@ -111,6 +111,8 @@ class LogForm(forms.Form):
     until = LocalMoment(label="Until", required=False)
     cost_min = _number(Nano, "Cost at least")
     cost_max = _number(Nano, "Cost at most")
+    first_min = _number(forms.DecimalField, "First token at least", max_value=LONGEST_S)
+    first_max = _number(forms.DecimalField, "First token at most", max_value=LONGEST_S)
     total_min = _number(forms.DecimalField, "Total at least", max_value=LONGEST_S)
     total_max = _number(forms.DecimalField, "Total at most", max_value=LONGEST_S)
 
@@ -122,6 +124,8 @@ class LogForm(forms.Form):
         "until": ("", ""),
         "cost_min": ("$", ""),
         "cost_max": ("$", ""),
+        "first_min": ("", "s"),
+        "first_max": ("", "s"),
         "total_min": ("", "s"),
         "total_max": ("", "s"),
     }
@@ -155,7 +159,12 @@ class LogForm(forms.Form):
         return text
 
     def clean(self) -> None:
-        for least, most, what in (("since", "until", "time"), ("cost_min", "cost_max", "cost"), ("total_min", "total_max", "total")):
+        for least, most, what in (
+            ("since", "until", "time"),
+            ("cost_min", "cost_max", "cost"),
+            ("first_min", "first_max", "time to the first token"),
+            ("total_min", "total_max", "total"),
+        ):
             low, high = self.cleaned_data.get(least), self.cleaned_data.get(most)
             if low is not None and high is not None and low > high:
                 self.add_error(most, f"The {what} ends before it begins." if what == "time" else f"The most is below the least {what}.")
@@ -214,6 +223,8 @@ class LogForm(forms.Form):
             most_cost=given["cost_max"],
             least_ms=_milliseconds(given["total_min"], ROUND_CEILING),
             most_ms=_milliseconds(given["total_max"], ROUND_FLOOR),
+            least_first_ms=_milliseconds(given["first_min"], ROUND_CEILING),
+            most_first_ms=_milliseconds(given["first_max"], ROUND_FLOOR),
         )
 
 

@@ -22,7 +22,8 @@ CHUNK = 2_000
 @dataclass(frozen=True, slots=True)
 class LogFilters:
     """None: everything passes. Lists name ids of models and keys (0: without a key), Statuses and Dialects. `since` ≤ arrival < `until`;
-    costs (what was charged) and durations are bounds that belong to what passes."""
+    costs (what was charged) and durations (the whole, and to the first token) are bounds that belong to what passes; what never had a first
+    token passes no bound of it."""
 
     models: Sequence[int] | None = None
     keys: Sequence[int] | None = None
@@ -35,6 +36,8 @@ class LogFilters:
     most_cost: int | None = None
     least_ms: int | None = None
     most_ms: int | None = None
+    least_first_ms: int | None = None
+    most_first_ms: int | None = None
 
 
 EVERYTHING = LogFilters()
@@ -116,6 +119,8 @@ def _conditions(filters: LogFilters) -> tuple[str, list[Any]]:
         ("charged <= %s", filters.most_cost),
         ("total_ms >= %s", filters.least_ms),
         ("total_ms <= %s", filters.most_ms),
+        ("first_token_ms >= %s", filters.least_first_ms),
+        ("first_token_ms <= %s", filters.most_first_ms),
     ):
         if value is not None:
             conditions.append(condition)

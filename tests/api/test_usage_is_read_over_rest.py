@@ -156,6 +156,8 @@ def test_pages_and_filters_of_the_log(call: Caller, alice: Registered) -> None:
         ("dialect=messages,completions", [ids[0]]),
         ("streaming=true", [ids[2]]),
         ("min_ms=3000&max_ms=4000", ids[1:3]),
+        ("min_first_token_ms=311", []),
+        ("min_first_token_ms=310&max_first_token_ms=310&limit=2", ids[:2]),
         (f"end={(timezone.now() - timedelta(days=1)).date()}", [ids[6]]),
         ("min_cost=0.000000001", []),
         ("max_cost=0&limit=2", ids[:2]),
@@ -177,7 +179,17 @@ def test_a_page_looks_through_so_many_rows_and_no_more(call: Caller, alice: Regi
 
 @pytest.mark.parametrize(
     "query",
-    ["cursor=abc", f"cursor={UUID(int=4 << 76)}", "limit=0", "min_cost=NaN", "max_cost=1e-10", "min_ms=-1", "streaming=1", "start=x"],
+    [
+        "cursor=abc",
+        f"cursor={UUID(int=4 << 76)}",
+        "limit=0",
+        "min_cost=NaN",
+        "max_cost=1e-10",
+        "min_ms=-1",
+        "max_first_token_ms=x",
+        "streaming=1",
+        "start=x",
+    ],
 )
 def test_a_wrong_question_about_the_log_names_its_parameter(call: Caller, query: str) -> None:
     answer = call("GET", f"{INFERENCES}?{query}")

@@ -71,9 +71,10 @@ def test_every_filter(client: Client, alice: Registered) -> None:
         status=Status.FAILED,
         dialect=Dialect.MESSAGES,
         streamed=True,
+        first_token_ms=3_000,
         total_ms=9_500,
     )
-    lost = request_at(alice.account, timedelta(days=40), status=Status.LOST)
+    lost = request_at(alice.account, timedelta(days=40), status=Status.LOST, first_token_ms=None)
     wanted = {
         f"model={model.public_id}": [odd],
         f"key={key.pk}": [plain],
@@ -90,6 +91,8 @@ def test_every_filter(client: Client, alice: Registered) -> None:
         "streamed=no": [plain, lost],
         "cost_min=0.02": [plain],
         "cost_max=0.019999999": [odd, lost],
+        "first_min=2.5": [odd],
+        "first_max=0.31": [plain],
         "total_min=9.5": [odd],
         "total_max=1": [plain],
         f"id={str(odd.pk)[:11]}": [odd],
@@ -116,6 +119,7 @@ def test_every_filter(client: Client, alice: Registered) -> None:
         ("cost_max=1e400", "Cost at most"),
         ("cost_min=0.0000000001", "Cost at least"),
         ("cost_min=2&cost_max=1", "Cost at most"),
+        ("first_min=2&first_max=1", "First token at most"),
         ("total_min=-1", "Total at least"),
         ("id=xyz", "Inference-Id"),
         ("id=" + "a" * 40, "Inference-Id"),
