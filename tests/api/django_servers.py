@@ -60,7 +60,7 @@ def django_server(kind: str) -> Iterator[DjangoServer]:
     os.close(handle)
     log = Path(name)
     command = [sys.executable, *(part.format(port=port) for part in COMMANDS[kind])]
-    environment = os.environ | {"SERVE": "pages", "ALLOW_PRIVATE_BACKENDS": "1", "BACKEND_TIMEOUT_S": "10", "LEASE_S": "5"}
+    environment = os.environ | {"SERVE": "pages", "ALLOW_PRIVATE_BACKENDS": "1", "BACKEND_TIMEOUT_S": "60", "LEASE_S": "5"}
     process = spawn(command, log=log, death_signal=signal.SIGKILL, env=environment, cwd=ROOT)
     try:
         _wait_until_it_listens(process, port, log)

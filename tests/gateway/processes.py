@@ -26,7 +26,7 @@ from tests.servers import ROOT
 
 START_S = 120.0  # a busy machine with two cores may start a dozen of these at once
 # For tests: short enough to wait for, and nothing that outlives a test's failure.
-DEFAULTS = {"SERVE": "gateway", "LOG_LEVEL": "INFO", "BACKEND_TIMEOUT_S": "10", "DRAIN_S": "3", "ALLOW_PRIVATE_BACKENDS": "1"}
+DEFAULTS = {"SERVE": "gateway", "LOG_LEVEL": "INFO", "BACKEND_TIMEOUT_S": "60", "DRAIN_S": "3", "ALLOW_PRIVATE_BACKENDS": "1"}
 
 # Without certificates, whose loading costs more than many answers.
 _client = httpx.Client(verify=False, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))

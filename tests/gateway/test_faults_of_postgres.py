@@ -50,16 +50,18 @@ def test_postgres_killed_under_load_costs_a_503_and_nothing_else(
     with ThreadPoolExecutor(4) as pool, open_stream(gateway, customer.key, model.name) as stream:
         gate.wait_reached()
         callers = [pool.submit(load) for _ in range(4)]
-        wait_for(lambda: len(answers) >= 20, what="requests under way")
-        own_database.kill()
-        connections["default"].close()
-        wait_for(lambda: sum(answer.status == 503 for answer in answers) >= 5, what="refusals")
-        assert http.get(f"{gateway.url}/healthz").status_code == 200
-        gate.release()
-        assert stream.read().endswith(b"data: [DONE]\n\n")  # Postgres is still away
-        own_database.start()
-        wait_for(lambda: answers[-1].status == 200, 20, "answers after the restart")
-        stop.set()
+        try:
+            wait_for(lambda: len(answers) >= 20, what="requests under way")
+            own_database.kill()
+            connections["default"].close()
+            wait_for(lambda: sum(answer.status == 503 for answer in answers) >= 5, what="refusals")
+            assert http.get(f"{gateway.url}/healthz").status_code == 200
+            gate.release()
+            assert stream.read().endswith(b"data: [DONE]\n\n")  # Postgres is still away
+            own_database.start()
+            wait_for(lambda: answers[-1].status == 200, 20, "answers after the restart")
+        finally:
+            stop.set()
         for caller in callers:
             caller.result()
 
