@@ -13,11 +13,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
+import psutil
 import psycopg
 from psycopg import sql
 
@@ -139,9 +141,14 @@ class OwnServer:
             self.process = None
 
     def kill(self) -> None:
-        """As if the machine had lost power, but for what the kernel still writes."""
+        """As if the machine had lost power, but for what the kernel still writes. All of its processes at once: one that outlives
+        the others may wait for ever for a lock of theirs, hold its client, and keep the server from starting again."""
         assert self.process is not None, "it is not running"
+        processes = psutil.Process(self.process.pid).children(recursive=True)
         self.process.send_signal(signal.SIGKILL)
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self.process.wait()
         self.process = None
 
