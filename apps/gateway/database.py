@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import socket
@@ -25,6 +26,10 @@ BUSY = 8
 # Generic plans: the functions' inner statements are planned once per session, not once per call.
 # A lock that is not there in 200 ms is somebody's long transaction: the batch goes on without that account.
 SESSION = "SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off; SET lock_timeout = '200ms'; SET statement_timeout = '10s'"
+
+# After so many seconds nothing comes any more: Postgres itself ends a statement after ten, and what does not obey (its main process was
+# killed, and what is left waits for a lock that nobody gives back) would hold the link for as long as it lives.
+ANSWER_S = 15.0
 
 # A server that has gone without a word (its machine died, the network is cut) is given up after about twenty seconds, not after the
 # kernel's quarter of an hour. Of no effect on a unix socket.
@@ -97,7 +102,9 @@ class Link:
 
     @asynccontextmanager
     async def _judged(self) -> AsyncIterator[None]:
-        """Whose fault an error is: the values' own goes on, anything else makes the connection one to replace."""
+        """Whose fault an error is: the values' own goes on, anything else makes the connection one to replace. So does no answer in
+        ANSWER_S."""
+        too_late = asyncio.get_running_loop().call_later(ANSWER_S, self.abort)
         try:
             yield
         except (psycopg.errors.LockNotAvailable, psycopg.DataError, psycopg.IntegrityError):
@@ -107,6 +114,8 @@ class Link:
             # connection. Another one may lead to a better server or see what has changed.
             await self.close()
             raise OutcomeUnknown(f"Postgres failed or cannot be reached ({_first_line(error)})") from None
+        finally:
+            too_late.cancel()
 
     def abort(self) -> None:
         """Breaks a query that is under way, however long Postgres would take: it raises OutcomeUnknown. A cancelled one would wait

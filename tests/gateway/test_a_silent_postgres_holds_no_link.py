@@ -1,0 +1,42 @@
+"""Promise: a process of Postgres that never answers holds a link of the gateway for a bounded time; the next query has a new one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from apps.gateway import database
+from apps.gateway.database import Link, OutcomeUnknown
+from apps.gateway.prepared import Prepared
+
+ONE = Prepared("one", "SELECT 1 AS item, 0::smallint AS code WHERE $1::boolean IS NOT NULL", 1)
+
+
+@pytest.mark.parametrize("way", ["batch", "rows"])
+def test_the_link_is_given_up_and_made_anew(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "ANSWER_S", 0.3)
+
+    async def ask(link: Link) -> list[tuple[object, ...]]:
+        return await (link.batch(ONE, ()) if way == "batch" else link.rows("SELECT 1, 0::smallint", ()))
+
+    async def run() -> None:
+        link = Link("silent")
+        try:
+            assert await ask(link) == [(1, 0)]
+            [(pid,)] = await link.rows("SELECT pg_backend_pid()", ())
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                async with asyncio.timeout(30):  # without a bound it would never come
+                    with pytest.raises(OutcomeUnknown):
+                        await ask(link)
+                monkeypatch.setattr(database, "ANSWER_S", 15.0)
+                assert await ask(link) == [(1, 0)]  # of another process, while that one still stands
+            finally:
+                os.kill(pid, signal.SIGCONT)
+        finally:
+            await link.close()
+
+    asyncio.run(run())
