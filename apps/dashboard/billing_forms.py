@@ -119,7 +119,7 @@ class DetailsForm(forms.ModelForm):
 
 
 class TransactionFilter(forms.Form):
-    """What is listed: a kind, and days in UTC, both included."""
+    """What is listed: a kind, and days of the account's time zone, both included."""
 
     kind = forms.ChoiceField(label="Kind", required=False)
     since = forms.DateField(label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}))

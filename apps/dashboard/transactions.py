@@ -123,7 +123,8 @@ def filters_of(query: QueryDict) -> tuple[TransactionFilter, dict[str, Any]]:
 
 
 def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time.min, UTC)
+    """When a day begins where the account is: its rows are shown, and summed up, by its own days."""
+    return timezone.make_aware(datetime.combine(day, time.min))
 
 
 @login_required

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, get_args
+from zoneinfo import ZoneInfo
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -129,6 +130,19 @@ def test_filters_leave_what_was_asked_for(alice: Registered, client: Client) -> 
     assert kinds(f"since={tomorrow}") == []
     assert kinds("kind=nonsense&since=31.12.2026") == ["Correction", "Top-up", "Credit granted"]
     assert client.get(f"{PAGE}?after=nonsense").status_code == 404
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])  # 14 hours before UTC, 11 behind it: never on one day
+def test_a_day_is_one_of_the_accounts_own(alice: Registered, client: Client, zone: str) -> None:
+    grant_credit(alice.account.pk, 3 * NANO_PER_USD, PoolKind.PROMOTION, f"z:{alice.account.pk}")
+    Account.objects.filter(pk=alice.account.pk).update(time_zone=zone)
+    today = timezone.now().astimezone(ZoneInfo(zone)).date()
+
+    def listed(day: date) -> int:
+        return len(csv_rows(client.get(f"{PAGE}/transactions.csv?since={day}&until={day}")))
+
+    assert [listed(today + timedelta(days=days)) for days in (-1, 0, 1)] == [0, 1, 0]
+    assert [listed(day) for day in (date.min, date.max)] == [0, 0]
 
 
 @async_to_sync
