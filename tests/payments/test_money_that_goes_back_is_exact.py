@@ -69,7 +69,9 @@ def test_beyond_the_balance_it_suspends_and_a_top_up_reinstates(shop: Shop) -> N
     shop.pay_with_card(payer, 20)
     assert (payer.credit, debts.debt_of(payer.account.pk), payer.account.status) == (15 * USD, 0, AccountStatus.ACTIVE)
     kinds = list(
-        Notice.objects.filter(account=payer.account, kind__in=(NoticeKind.SUSPENDED, NoticeKind.REINSTATED)).values_list("kind", flat=True)
+        Notice.objects.filter(account=payer.account, kind__in=(NoticeKind.SUSPENDED, NoticeKind.REINSTATED))
+        .order_by("pk")
+        .values_list("kind", flat=True)
     )
     assert kinds == [NoticeKind.SUSPENDED, NoticeKind.REINSTATED]
     client = Client()
