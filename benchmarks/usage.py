@@ -9,14 +9,12 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import psycopg
 
@@ -123,50 +121,6 @@ def load(connection: psycopg.Connection, accounts: int, inferences: int, end: da
     return time.monotonic() - begun
 
 
-def questions(account: int, now: datetime) -> dict[str, Callable[[], object]]:
-    """What pages and API ask, of one account."""
-    from apps.usage import figures, log, ranges
-    from apps.usage.figures import Filters, Group
-    from apps.usage.ranges import Bucket
-
-    zone = ZoneInfo("America/New_York")
-    month, quarter, year = (ranges.last_days(days, now, zone) for days in (30, 90, 365))
-    kolkata = ranges.last_days(30, now, ZoneInfo("Asia/Kolkata"))
-    key = account * 100
-    deep = log.page(account, limit=1, before=log.uuid7_floor(now - timedelta(days=200))).next
-    return {
-        "24 hours by hour and model": lambda: figures.series(
-            account, ranges.last(timedelta(hours=24), now, zone), Bucket.HOUR, Group.MODEL
-        ),
-        "30 days by day and model": lambda: figures.series(account, month, Bucket.DAY, Group.MODEL),
-        "30 days by day and key, one model": lambda: figures.series(account, month, Bucket.DAY, Group.KEY, Filters(models=[1])),
-        "30 days by day in Kolkata": lambda: figures.series(account, kolkata, Bucket.DAY, Group.STATUS),
-        "90 days by day and model": lambda: figures.series(account, quarter, Bucket.DAY, Group.MODEL),
-        "a year by week and key": lambda: figures.series(account, year, Bucket.WEEK, Group.KEY),
-        "a year by day": lambda: figures.series(account, year, Bucket.DAY),
-        "percentiles, 30 days by day": lambda: figures.durations(account, month, Bucket.DAY),
-        "percentiles, a year by week": lambda: figures.durations(account, year, Bucket.WEEK),
-        "30 days compared": lambda: figures.comparison(account, month),
-        "forecast": lambda: figures.forecast(account, zone, now),
-        "newest inferences": lambda: log.page(account),
-        "a page half a year back": lambda: log.page(account, before=deep),
-        "failed ones of a key": lambda: log.page(account, log.LogFilters(statuses=[3], keys=[key])),
-        "a filter that nothing passes": lambda: log.page(account, log.LogFilters(least_cost=10**15)),
-    }
-
-
-def measure(asked: dict[str, Callable[[], object]], times: int) -> Iterator[tuple[str, float, float]]:
-    """Milliseconds by question: median and 95th percentile."""
-    for name, ask in asked.items():
-        ask()
-        took = []
-        for _ in range(times):
-            begun = time.perf_counter()
-            ask()
-            took.append((time.perf_counter() - begun) * 1000)
-        yield name, statistics.median(took), sorted(took)[int(len(took) * 0.95)]
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench-usage", description=__doc__)
     parser.add_argument("--inferences", type=int, default=10_000_000, metavar="N")
@@ -214,9 +168,11 @@ def run(options: argparse.Namespace, server: Postgres) -> int:
         [cells, largest] = connection.execute(
             "SELECT count(*), (SELECT sum(requests) FROM usage_rollup WHERE account_id = 1 AND grain = 1440) FROM usage_rollup"
         ).fetchone()  # type: ignore[misc]
-    print(f"{cells:,} cells; the largest account has {largest:,} inferences\n\n{'ms':40} {'p50':>8} {'p95':>8}")
-    for name, median, high in measure(questions(1, end), options.times):
-        print(f"{name:40} {median:8.1f} {high:8.1f}", flush=True)
+    from benchmarks.usage_asked import measure, pages, questions
+
+    print(f"{cells:,} cells; the largest account has {largest:,} inferences\n\n{'ms':56} {'p50':>8} {'p95':>8} {'queries':>8} {'kB':>8}")
+    for line in measure(questions(1, end) | pages(1, end), options.times):
+        print(f"{line.name:56} {line.median:8.1f} {line.high:8.1f} {line.queries:8} {line.size / 1000:8.0f}", flush=True)
     report = check()
     print(f"\nbooks: {'sound' if report.ok else [violation.detail for violation in report.violations][:5]}")
     return 0 if report.ok else 1
