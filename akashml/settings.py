@@ -80,6 +80,7 @@ CLIENT_IDLE_S = env.seconds("CLIENT_IDLE_S", 60, 0.1, 3600)
 JOURNAL_MAX_BYTES = env.integer("JOURNAL_MAX_BYTES", 64_000_000, 10_000, 100_000_000_000)
 PING_EVERY_S = env.seconds("PING_EVERY_S", 10, 0.1, 600)  # signs of life in streams of a dialect that knows them, while a backend is silent
 METRICS_TOKEN = env.text("METRICS_TOKEN")  # for /metrics from other machines; empty: from this one only
+TRACES = bool(env.text("OTEL_EXPORTER_OTLP_ENDPOINT") or env.text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
 DRAIN_S = env.seconds("DRAIN_S", 15, 0, 600)
 LOG_RETENTION_MONTHS = env.integer("LOG_RETENTION_MONTHS", 0, 0, 1200)  # whole months of the inference log that are kept; 0: all
 CORS_ORIGINS = env.words("CORS_ORIGINS")  # web pages of these origins may call the API from a browser; * for any
@@ -366,12 +367,21 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "lines": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "json": {"()": "apps.core.logs.JsonLines"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": env.choice("LOG_FORMAT", "lines", ["lines", "json"])}},
     "root": {"handlers": ["stderr"], "level": env.choice("LOG_LEVEL", "INFO", ["DEBUG", "INFO", "WARNING", "ERROR"])},
     # One line per request or per outgoing call is the access log's business (the inference log has every request), and dozens per
     # receipt are nobody's.
     "loggers": {
-        name: {"level": "WARNING"} for name in ("httpx", "httpcore", "asyncio", "daphne", "django.channels.server", "stripe", "fontTools")
+        # By our handlers, not by their own; the inference log has every request, so that no access log is written.
+        **{name: {"handlers": [], "propagate": True, "level": "INFO"} for name in ("uvicorn", "uvicorn.error")},
+        "uvicorn.access": {"handlers": [], "propagate": False},
+        **{
+            name: {"level": "WARNING"}
+            for name in ("httpx", "httpcore", "asyncio", "daphne", "django.channels.server", "stripe", "fontTools")
+        },
     },
 }

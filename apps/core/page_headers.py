@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from apps.core.ids import uuid7
+from apps.core.logs import current_page
 from apps.core.middleware import PagesOnly
 
 # Forms may lead to these and be redirected there: Stripe's hosted pages (hooks: a bank's confirmation), and the log-ins of others.
@@ -55,9 +56,11 @@ class PageHeaders(PagesOnly):
 
     def before(self, request: HttpRequest) -> None:
         request.page_id = str(uuid7())  # type: ignore[attr-defined]
+        current_page.set(request.page_id)  # type: ignore[attr-defined]
 
     def after(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         response.headers.setdefault("X-Request-Id", request.page_id)  # type: ignore[attr-defined]
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
+        current_page.set("")  # a thread that serves one request after the other is done with this one
         return response

@@ -58,6 +58,10 @@ class CatalogCache:
             raise ModelNotFound(f"The model {public_id!r} does not exist. GET /v1/models lists those that do.", param="model")
         return model, rates
 
+    def name_of(self, model_id: int) -> str:
+        """The public id of a model by its number; the number for one that is gone."""
+        return next((name for name, model in self.current.models.items() if model.id == model_id), str(model_id))
+
     async def _read(self) -> None:
         self._catalog = await sync_to_async(read_catalog, thread_sensitive=False)()
         self._read_at = time.monotonic()

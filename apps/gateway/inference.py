@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from apps.catalog.snapshot import ModelEntry
+from apps.core.logs import current_inference
 from apps.gateway.admission import AdmissionRequest, limit_headers
 from apps.gateway.backend_call import BackendAnswer, call_backend
 from apps.gateway.client import Call, Client
@@ -98,6 +99,7 @@ class Reply:
 
 async def answer_call(endpoint: Endpoint, gateway: Gateway, call: Call, client: Client) -> None:
     """Answers one inference request. Never raises for what a client or a backend did."""
+    current_inference.set(call.id)
     reply = Reply(client, endpoint.surface, call.id)
     try:
         admitted = await _admit(gateway, endpoint, call, reply)

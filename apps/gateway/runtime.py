@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 
@@ -20,6 +21,9 @@ from apps.gateway.replay import Replay
 from apps.gateway.safekeeping import Safekeeping
 from apps.gateway.settlement import Settlement, Settling
 from apps.gateway.tokenizers import Tokenizers
+
+if TYPE_CHECKING:
+    from apps.gateway.tracing import Tracing
 
 # How long stopping waits until the last settlements are in Postgres or in the journal, and for holds that are given back.
 STOP_S = 10.0
@@ -44,6 +48,7 @@ class Gateway:
         self.http = HttpClient(guard=lambda ip: refuse_private_address(ip, settings.ALLOW_PRIVATE_BACKENDS))
         self.tokenizers = Tokenizers(self.http)
         self.housekeeping = Housekeeping(lambda: self.lease.process_id, self.replay)
+        self.tracing: Tracing | None = None
         self.started = False
         self.draining = False
         self.ending = False
@@ -64,6 +69,8 @@ class Gateway:
         """Raises when Postgres cannot be reached: a process that cannot admit must not take requests."""
         await self.housekeeping.make_partitions()
         await self.catalog.start()
+        if settings.TRACES:
+            self._trace()
         await self.keyring.start()
         await self.key_states.start()
         await self.settling.start()
@@ -72,6 +79,12 @@ class Gateway:
         await self.admission.start()
         await self.housekeeping.start()
         self.started = True
+
+    def _trace(self) -> None:
+        from apps.gateway.tracing import Tracing  # six megabytes and a thread for those alone who collect traces
+
+        self.tracing = Tracing(self.catalog.name_of)
+        self.settling.on_ended = self.tracing.record
 
     def drain(self, seconds: float) -> None:
         """The process was told to stop and accepts nothing new: what is open has so many seconds to end by itself. What has not by
@@ -116,6 +129,8 @@ class Gateway:
         await self.key_states.stop()
         await self.keyring.stop()
         await self.catalog.stop()
+        if self.tracing is not None:
+            await asyncio.to_thread(self.tracing.stop)
         self.http.close()
 
     def ready(self) -> bool:

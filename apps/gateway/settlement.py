@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
@@ -92,6 +93,8 @@ class Settling:
         self.pending: dict[UUID, Waiting] = {}
         """In the order in which they were queued."""
         self.tick = 0
+        self.on_ended: Callable[[Settlement], None] | None = None
+        """Hears of each request that has ended, once; for tracing."""
         self.superseded = 0
         self.superseded_nano = 0
         self.written_off = 0
@@ -117,6 +120,8 @@ class Settling:
 
     def post(self, settlement: Settlement) -> asyncio.Future[Settled]:
         """Queues a settlement that nothing cancels any more; the future is done after the commit, or when the journal has it."""
+        if self.on_ended is not None and settlement.logged:
+            self.on_ended(settlement)
         future = self._batcher.post(settlement)
         self.pending[settlement.id] = Waiting(settlement, future, self.tick)
         future.add_done_callback(lambda _: self.pending.pop(settlement.id, None))
@@ -157,6 +162,7 @@ class Settling:
                 item.account_id,
                 item.cost - charged,
                 item.cost,
+                extra={"inference_id": item.id},
             )
         return Settled(True, charged)
 
@@ -172,6 +178,7 @@ class Settling:
             item.account_id,
             reaped,
             item.cost,
+            extra={"inference_id": item.id},
         )
         return Settled(False, reaped)
 

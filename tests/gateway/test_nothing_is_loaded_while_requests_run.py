@@ -50,6 +50,7 @@ def test_the_first_request_finds_every_view_loaded(serve):
     assert [name for name in during if name.startswith(("apps.", "akashml.", "allauth.", "rest_framework."))] == []
     assert HEAVY.isdisjoint(name.partition(".")[0] for name in during)
     assert HEAVY.isdisjoint(name.partition(".")[0] for name in before)
+    assert "opentelemetry.exporter" not in before  # there is no collector
 
 
 def test_a_gateway_alone_never_loads_the_pages():
