@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from opentelemetry import trace
@@ -75,7 +75,7 @@ class Tracing:
         self._provider.shutdown()
 
 
-def _attributes(settlement: Settlement) -> Mapping[str, Any]:
+def _attributes(settlement: Settlement) -> dict[str, Any]:
     """Tokens by OpenTelemetry's names, the rest by ours. Nothing of what was said is in them."""
     values: dict[str, Any] = {
         "gen_ai.usage.input_tokens": settlement.prompt_tokens,
