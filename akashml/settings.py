@@ -201,6 +201,7 @@ INSTALLED_APPS = [
     "allauth.socialaccount.providers.google",
     "allauth.socialaccount.providers.github",
     "apps.core",
+    "apps.audit",
     "apps.accounts",
     "apps.catalog",
     "apps.api_keys",

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from allauth.account.adapter import get_adapter
+from allauth.account.admin import EmailAddressAdmin
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
-from allauth.socialaccount.models import SocialApp, SocialToken
+from allauth.socialaccount.admin import SocialAccountAdmin
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm
+from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from apps.accounts.models import Account, Membership, Session, User
+from apps.accounts.staff_search import AccountTable
+from apps.audit.staff_pages import Audited
 
-# These show secrets, or are set by the environment.
-admin.site.unregister((Authenticator, SocialApp, SocialToken))
+# These show secrets, or are set by the environment, or are set by the code (roles); or come again below, with an audit trail.
+admin.site.unregister((Authenticator, SocialApp, SocialToken, Group, EmailAddress, SocialAccount))
+
+
+@admin.register(EmailAddress)
+class AddressAdmin(Audited, EmailAddressAdmin):
+    show_full_result_count = False
+
+
+@admin.register(SocialAccount)
+class ConnectionAdmin(Audited, SocialAccountAdmin):
+    show_full_result_count = False
 
 
 class UserCreationForm(AdminUserCreationForm):
@@ -25,7 +43,8 @@ class UserCreationForm(AdminUserCreationForm):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(Audited, DjangoUserAdmin):
+    show_full_result_count = False
     add_form = UserCreationForm
     list_display = ("email", "name", "is_active", "is_staff", "date_joined")
     list_filter = ("is_active", "is_staff")
@@ -60,14 +79,18 @@ class MembershipInline(admin.TabularInline):
 
 
 @admin.register(Account)
-class AccountAdmin(admin.ModelAdmin):
+class AccountAdmin(AccountTable):
     """An account is suspended here, never deleted: its ledger stays."""
 
-    list_display = ("name", "status", "time_zone", "created_at")
+    list_display = ("name", "id", "status", "time_zone", "created_at")
     list_filter = ("status",)
-    search_fields = ("name", "members__email")
+    search_help_text = "Its number (#12), a member's e-mail address, or the beginning of its name."
+    account_column = "id"
     readonly_fields = ("created_at",)
     inlines = (MembershipInline,)
 
     def has_delete_permission(self, request: HttpRequest, obj: Account | None = None) -> bool:
         return False
+
+    def lookups(self, term: str) -> list[dict[str, Any]]:
+        return [*super().lookups(term), {"name__istartswith": term}]

@@ -6,12 +6,13 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from apps.accounts.staff_search import AccountTable
 from apps.api_keys.actions import revoke_key
 from apps.api_keys.models import ApiKey
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin):
+class ApiKeyAdmin(AccountTable):
     list_display = (
         "name",
         "last4",
@@ -27,7 +28,8 @@ class ApiKeyAdmin(admin.ModelAdmin):
     )
     list_filter = ("scope",)
     list_select_related = ("account",)
-    search_fields = ("name", "last4", "account__name")
+    exact_columns = ("last4", "name")
+    search_help_text = "An account's number (#12), a member's e-mail address, the last four characters of a key, or its name."
     fields = (
         "account",
         "name",

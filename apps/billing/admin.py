@@ -11,6 +11,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from apps.accounts.access import current_user
+from apps.accounts.staff_search import AccountTable
+from apps.audit.staff_pages import BigTable, ReadOnly
+from apps.audit.trail import record
 from apps.billing.credits import grant_credit
 from apps.billing.events import replay
 from apps.billing.models import (
@@ -31,19 +34,6 @@ from apps.billing.models import (
 from apps.billing.reversals import refund, refusal
 from apps.core.ids import uuid7
 from apps.core.money import nano_from_usd, usd_from_nano
-
-
-class ReadOnly:
-    """For an admin class: look, do not touch."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 class AmountInUsd:
@@ -76,17 +66,16 @@ class GrantForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(CreditPool)
-class CreditPoolAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class CreditPoolAdmin(ReadOnly, AccountTable):
     """Adding a pool grants credit; a pool that exists is only shown."""
 
     list_display = ("id", "account", "kind", "remaining_usd", "held_usd", "granted_usd", "expires_at", "created_at")
     list_filter = ("kind",)
     list_select_related = ("account",)
-    search_fields = ("account__name",)
     raw_id_fields = ("account",)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return admin.ModelAdmin.has_add_permission(self, request)
+        return AccountTable.has_add_permission(self, request)
 
     def get_form(self, request: HttpRequest, obj: CreditPool | None = None, change: bool = False, **kwargs: Any) -> Any:
         return super().get_form(request, obj, change, **kwargs if obj else {"form": GrantForm, **kwargs})
@@ -122,20 +111,18 @@ class PostingInline(ReadOnly, AmountInUsd, admin.TabularInline):  # type: ignore
 
 
 @admin.register(LedgerTransaction)
-class LedgerTransactionAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class LedgerTransactionAdmin(ReadOnly, AccountTable):
     list_display = ("id", "created_at", "account", "kind", "reference", "note")
     list_filter = ("kind",)
     list_select_related = ("account",)
-    search_fields = ("=reference", "account__name")
-    show_full_result_count = False
+    exact_columns = ("id", "reference")
     inlines = (PostingInline,)
 
 
 @admin.register(WriteOff)
-class WriteOffAdmin(ReadOnly, AmountInUsd, admin.ModelAdmin):  # type: ignore[type-arg]
+class WriteOffAdmin(ReadOnly, AmountInUsd, AccountTable):
     list_display = ("inference_id", "account", "usd", "created_at")
     list_select_related = ("account",)
-    show_full_result_count = False
 
 
 class RefundForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -167,27 +154,28 @@ class ReversalInline(ReadOnly, AmountInUsd, admin.TabularInline):  # type: ignor
 
 
 @admin.register(Payment)
-class PaymentAdmin(ReadOnly, AmountInUsd, admin.ModelAdmin):  # type: ignore[type-arg]
+class PaymentAdmin(ReadOnly, AmountInUsd, AccountTable):
     """To read; refunds are made under “reversals”."""
 
     list_display = ("id", "account", "purpose", "status", "usd", "paid_with", "failure_code", "trouble", "created_at")
     list_filter = ("status", "purpose", ("trouble", admin.EmptyFieldListFilter))
     list_select_related = ("account",)
-    search_fields = ("=id", "=intent_id", "=session_id", "=customer", "account__name")
+    exact_columns = ("id", "intent_id", "session_id", "customer")
     inlines = (ReversalInline,)
 
 
 @admin.register(Reversal)
-class ReversalAdmin(ReadOnly, AmountInUsd, admin.ModelAdmin):  # type: ignore[type-arg]
+class ReversalAdmin(ReadOnly, AmountInUsd, AccountTable):
     """Adding one refunds a payment; one that exists is only shown."""
 
     list_display = ("id", "kind", "stripe_id", "status", "usd", "requested_by", "note", "created_at")
     list_filter = ("kind", "status")
-    search_fields = ("=stripe_id", "=payment__id", "=payment__intent_id")
+    account_column = "payment__account_id"
+    exact_columns = ("id", "stripe_id", "payment")
     raw_id_fields = ("payment",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # type: ignore[override]
-        return admin.ModelAdmin.has_add_permission(self, request)
+        return AccountTable.has_add_permission(self, request)
 
     def get_form(self, request: HttpRequest, obj: Reversal | None = None, change: bool = False, **kwargs: Any) -> Any:
         return super().get_form(request, obj, change, **kwargs if obj else {"form": RefundForm, **kwargs})
@@ -208,17 +196,25 @@ class ReversalAdmin(ReadOnly, AmountInUsd, admin.ModelAdmin):  # type: ignore[ty
 
 
 @admin.register(StripeEvent)
-class StripeEventAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class StripeEventAdmin(ReadOnly, BigTable):
+    ordering = ("-received_at",)
     list_display = ("id", "type", "object_id", "received_at", "processed_at", "attempts", "error")
     list_filter = ("type", ("processed_at", admin.EmptyFieldListFilter), ("error", admin.EmptyFieldListFilter))
-    search_fields = ("=id", "=object_id")
-    show_full_result_count = False
+    search_help_text = "The exact id of an event, or of what it is about."
     actions = ("replay",)
+
+    def lookups(self, term: str) -> list[dict[str, Any]]:
+        return [{"id": term}, {"object_id": term}]
 
     @admin.action(description="Replay", permissions=("view",))
     def replay(self, request: HttpRequest, queryset: QuerySet[StripeEvent]) -> None:
         """What an event says is fetched and booked once more; what is booked already stays as it is."""
-        failed = [event.pk for event in map(replay, queryset.values_list("pk", flat=True)) if event.error or event.processed_at is None]
+        failed = []
+        for event in queryset:
+            record(request, "replay", event, before={"error": event.error})
+            again = replay(event.pk)
+            if again.error or again.processed_at is None:
+                failed.append(event.pk)
         if failed:
             self.message_user(request, f"Could not be worked on: {', '.join(failed)}", messages.ERROR)
         else:
@@ -226,36 +222,36 @@ class StripeEventAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Receipt)
-class ReceiptAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class ReceiptAdmin(ReadOnly, AccountTable):
     list_display = ("invoice_number", "account", "issued_at")
-    search_fields = ("=number", "account__name")
+    exact_columns = ("number",)
 
 
 @admin.register(Debt)
-class DebtAdmin(ReadOnly, AmountInUsd, admin.ModelAdmin):  # type: ignore[type-arg]
+class DebtAdmin(ReadOnly, AmountInUsd, AccountTable):
     list_display = ("account", "usd", "suspended", "since")
     list_select_related = ("account",)
 
 
 @admin.register(AutoTopup)
-class AutoTopupAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class AutoTopupAdmin(ReadOnly, AccountTable):
     list_display = ("account", "enabled", "paused_at", "pause_reason", "failures")
     list_filter = ("enabled", "pause_reason")
     list_select_related = ("account",)
 
 
 @admin.register(PaymentMethod)
-class PaymentMethodAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class PaymentMethodAdmin(ReadOnly, AccountTable):
     """What is known of a card: its brand, its last four digits, its expiry."""
 
     list_display = ("__str__", "account", "is_default", "exp_month", "exp_year", "created_at", "removed_at")
     list_select_related = ("account",)
-    search_fields = ("=stripe_id", "account__name")
+    exact_columns = ("stripe_id",)
     exclude = ("fingerprint",)
 
 
 @admin.register(Notice)
-class NoticeAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class NoticeAdmin(ReadOnly, AccountTable):
     list_display = ("kind", "account", "reference", "created_at", "sent_at", "attempts")
     list_filter = ("kind", ("sent_at", admin.EmptyFieldListFilter))
     list_select_related = ("account",)

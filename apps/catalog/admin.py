@@ -11,6 +11,7 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
+from apps.audit.staff_pages import Audited
 from apps.catalog.backend_urls import check_backend_url
 from apps.catalog.models import FEATURES, Backend, Model, Price, api_key_validator
 from apps.core.money import price_from_usd_per_million, price_from_usd_per_request, usd_per_million_from_pico, usd_per_token_from_pico
@@ -84,7 +85,7 @@ class PriceInline(admin.TabularInline):
 
 
 @admin.register(Model)
-class ModelAdmin(admin.ModelAdmin):
+class ModelAdmin(Audited):
     form = ModelForm
     list_display = ("public_id", "name", "price", "context_length", "is_active")
     list_filter = ("is_active",)
@@ -135,7 +136,7 @@ class BackendForm(forms.ModelForm):
 
 
 @admin.register(Backend)
-class BackendAdmin(admin.ModelAdmin):
+class BackendAdmin(Audited):
     form = BackendForm
     list_display = ("base_url", "model", "weight", "is_active", "probe_ok", "probed_at", "probe_detail")
     list_filter = ("is_active", "probe_ok", "model")

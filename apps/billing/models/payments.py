@@ -208,6 +208,10 @@ class Reversal(models.Model):
         ]
         indexes = [models.Index(fields=["next_check_at"], condition=models.Q(stripe_id=None), name="billing_reversal_unsent")]
 
+    @property
+    def account_id(self) -> int:
+        return self.payment.account_id
+
 
 class Debt(models.Model):
     """What an account owes because money went back that was spent already, or is held. While more is owed than held, its account is suspended.
