@@ -34,7 +34,7 @@ from apps.docs_assistant.tokenizer import MESSAGE_OVERHEAD
 
 logger = logging.getLogger(__name__)
 
-GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guide"
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "site"
 MAX_BODY_BYTES = 8_000_000
 DEFAULT_COMPLETION_TOKENS = 16  # what OpenAI's /v1/completions gives when max_tokens is left out
 # Valid in JSON and in server-sent events, but line ends to clients that split text the Unicode way: sent as escapes.
