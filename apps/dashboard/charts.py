@@ -7,7 +7,7 @@ to know no time zone; it gets each bucket's name.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, tzinfo
 from typing import Any, Literal
 
@@ -43,7 +43,7 @@ class Chart:
     @property
     def data(self) -> dict[str, Any]:
         """For json_script."""
-        return asdict(self)
+        return {**_fields(self), "lines": [_fields(line) for line in self.lines]}
 
     @property
     def empty(self) -> bool:
@@ -55,6 +55,11 @@ class Chart:
         columns = [line.values for line in self.lines]
         rows = [(title, [values[number] for values in columns]) for number, title in enumerate(self.titles)]
         return [(title, values) for title, values in reversed(rows) if any(values)]
+
+
+def _fields(one: Chart | Line) -> dict[str, Any]:
+    """As they are: dataclasses.asdict() would copy every number."""
+    return {part.name: getattr(one, part.name) for part in fields(one)}
 
 
 def folded(lines: Sequence[tuple[str, Sequence[int]]]) -> list[Line]:

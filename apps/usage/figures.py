@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Generic, TypeVar
@@ -62,8 +62,14 @@ class Sums:
     charged: int = 0
 
     def add(self, other: Sums) -> None:
-        for part in fields(self):
-            setattr(self, part.name, getattr(self, part.name) + getattr(other, part.name))
+        self.requests += other.requests
+        self.errors += other.errors
+        self.prompt_tokens += other.prompt_tokens
+        self.cached_tokens += other.cached_tokens
+        self.completion_tokens += other.completion_tokens
+        self.reasoning_tokens += other.reasoning_tokens
+        self.cost += other.cost
+        self.charged += other.charged
 
     @property
     def tokens(self) -> int:
@@ -128,7 +134,9 @@ def series(account_id: int, of: Range, bucket: Bucket, group: Group = Group.NONE
     points: dict[int, list[Sums]] = {}
     whole: dict[int, Sums] = defaultdict(Sums)
     for (number, value), sums in _sums(account_id, edges, group, filters).items():
-        points.setdefault(value, [Sums() for _ in edges[1:]])[number] = sums
+        if value not in points:
+            points[value] = [Sums() for _ in edges[1:]]
+        points[value][number] = sums
         whole[value].add(sums)
     order = sorted(whole, key=lambda value: (-whole[value].charged, -whole[value].requests, value))
     return Series(edges[:-1], edges[-1], {value: points[value] for value in order}, {value: whole[value] for value in order})
