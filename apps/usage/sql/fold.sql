@@ -26,39 +26,39 @@ DECLARE
 BEGIN
   EXECUTE $fold$
     WITH row AS (
-      SELECT i.account_id, coalesce(i.api_key_id, 0) AS api_key_id, i.model_id, i.status, i.dialect,
-        date_bin('15 minutes', i.settled_at, '2000-01-01 00:00Z') AS quarter, i.admitted_at, i.total_ms, i.first_token_ms,
-        i.prompt_tokens, i.cached_tokens, i.completion_tokens, i.reasoning_tokens, i.cost, i.charged
+      SELECT i.account_id, coalesce(i.api_key_id, 0) AS api_key_id, i.model_id, i.status, i.dialect, date_bin('15 minutes', i.settled_at, '2000-01-01 00:00Z') AS quarter,
+        date_bin('1 hour', i.settled_at, '2000-01-01 00:00Z') AS hour, date_bin('1 day', i.settled_at, '2000-01-01 00:00Z') AS day,
+        i.admitted_at, i.prompt_tokens, i.cached_tokens, i.completion_tokens, i.reasoning_tokens, i.cost, i.charged,
+        usage_bucket(i.total_ms) + 256 * coalesce(usage_bucket(i.first_token_ms), 255) AS durations  -- 255: there was no token
       FROM usage_inference i WHERE i.settled_at >= $1 AND i.settled_at < $2
-    ), bucket AS MATERIALIZED (  -- by cell of a quarter and bucket; the sums stand with the buckets of the whole time
-      SELECT account_id, api_key_id, model_id, status, dialect, quarter, usage_bucket(total_ms) AS bucket, count(*) AS n, count(*) AS requests,
-        sum(prompt_tokens) AS prompt, sum(cached_tokens) AS cached, sum(completion_tokens) AS completion, sum(reasoning_tokens) AS reasoning,
-        sum(cost) AS cost, sum(charged) AS charged, max(admitted_at) AS last_admitted_at
-      FROM row GROUP BY 1, 2, 3, 4, 5, 6, 7
-      UNION ALL
-      SELECT account_id, api_key_id, model_id, status, dialect, quarter, 128 + usage_bucket(first_token_ms), count(*), 0, 0, 0, 0, 0, 0, 0, NULL
-      FROM row WHERE first_token_ms IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6, 7
     ), cell AS (
-      SELECT account_id, grain, start, api_key_id, model_id, status, dialect, sum(requests)::bigint AS requests, sum(prompt)::bigint AS prompt,
-        sum(cached)::bigint AS cached, sum(completion)::bigint AS completion, sum(reasoning)::bigint AS reasoning, sum(cost)::bigint AS cost,
-        sum(charged)::bigint AS charged, max(last_admitted_at) AS last_admitted_at, array_agg(bucket + n * 256 ORDER BY bucket) AS histogram
-      FROM (SELECT b.account_id, g.grain, date_bin(g.width, b.quarter, '2000-01-01 00:00Z') AS start, b.api_key_id, b.model_id, b.status, b.dialect, b.bucket,
-              sum(b.n)::bigint AS n, sum(b.requests) AS requests, sum(b.prompt) AS prompt, sum(b.cached) AS cached, sum(b.completion) AS completion,
-              sum(b.reasoning) AS reasoning, sum(b.cost) AS cost, sum(b.charged) AS charged, max(b.last_admitted_at) AS last_admitted_at
-            FROM bucket b CROSS JOIN (VALUES (15, interval '15 minutes'), (60, interval '1 hour'), (1440, interval '1 day')) g (grain, width)
-            GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) s
-      GROUP BY 1, 2, 3, 4, 5, 6, 7
-    ), written AS (
+      SELECT account_id, CASE WHEN grouping(quarter) = 0 THEN 15 WHEN grouping(hour) = 0 THEN 60 ELSE 1440 END AS grain, coalesce(quarter, hour, day) AS start,
+        api_key_id, model_id, status, dialect, count(*) AS requests, sum(prompt_tokens) AS prompt, sum(cached_tokens) AS cached,
+        sum(completion_tokens) AS completion, sum(reasoning_tokens) AS reasoning, sum(cost)::bigint AS cost, sum(charged)::bigint AS charged,
+        max(admitted_at) AS last_admitted_at, array_agg(durations) AS durations
+      FROM row GROUP BY account_id, api_key_id, model_id, status, dialect, GROUPING SETS ((quarter), (hour), (day))
+    ), whole AS MATERIALIZED (
+      SELECT account_id, grain, start, api_key_id, model_id, status, dialect, requests, prompt, cached, completion, reasoning, cost, charged, last_admitted_at,
+        CASE WHEN requests = 1 AND durations[1] < 255 * 256 THEN ARRAY[256 + (durations[1] & 255), 256 + 128 + (durations[1] >> 8)]::bigint[]  -- most are alone
+        ELSE (SELECT array_agg(h.code + h.n * 256 ORDER BY h.code)
+              FROM (SELECT c.code, count(*) AS n FROM unnest(durations) d CROSS JOIN LATERAL (VALUES (d & 255), (128 + nullif(d >> 8, 255))) c (code)
+                    WHERE c.code IS NOT NULL GROUP BY 1) h) END AS histogram
+      FROM cell ORDER BY account_id, grain, start, api_key_id, model_id
+    ), begun AS (  -- cells that were there when the mark stood at their start can hold something already
       INSERT INTO usage_rollup AS r (account_id, grain, start, api_key_id, model_id, status, dialect, requests, prompt_tokens, cached_tokens,
         completion_tokens, reasoning_tokens, cost, charged, last_admitted_at, histogram)
-      SELECT * FROM cell ORDER BY account_id, grain, start
+      SELECT * FROM whole WHERE start < $1
       ON CONFLICT (account_id, grain, start, api_key_id, model_id, status, dialect) DO UPDATE SET requests = r.requests + excluded.requests,
         prompt_tokens = r.prompt_tokens + excluded.prompt_tokens, cached_tokens = r.cached_tokens + excluded.cached_tokens,
         completion_tokens = r.completion_tokens + excluded.completion_tokens, reasoning_tokens = r.reasoning_tokens + excluded.reasoning_tokens,
         cost = r.cost + excluded.cost, charged = r.charged + excluded.charged,
         last_admitted_at = greatest(r.last_admitted_at, excluded.last_admitted_at), histogram = usage_merge(r.histogram, excluded.histogram)
+    ), new AS (  -- nothing was folded yet that was settled from here on
+      INSERT INTO usage_rollup (account_id, grain, start, api_key_id, model_id, status, dialect, requests, prompt_tokens, cached_tokens,
+        completion_tokens, reasoning_tokens, cost, charged, last_admitted_at, histogram)
+      SELECT * FROM whole WHERE start >= $1
     )
-    SELECT coalesce(sum(requests), 0) FROM bucket
+    SELECT coalesce(sum(requests), 0) FROM whole WHERE grain = 15
   $fold$ INTO folded USING since, until;  -- EXECUTE plans with these very moments: only the end of the log is read
   RETURN folded;
 END $$;
