@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
@@ -85,6 +86,14 @@ def url(name: str, default: str, schemes: Sequence[str]) -> str:
         # Without the value: such an address may hold a password, and this text ends up in logs.
         raise ImproperlyConfigured(f"{name} is not an address that starts with {', '.join(s + '://' for s in schemes)}.")
     return value
+
+
+def ip_address(name: str, default: str) -> str:
+    value = text(name, default)
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ImproperlyConfigured(f"{name}={value!r} is not an IP address such as 127.0.0.1 or 0.0.0.0.") from None
 
 
 def words(name: str, default: str = "") -> list[str]:

@@ -48,6 +48,7 @@ KEY_PEPPER = _secret("KEY_PEPPER")
 
 # --- Addresses --------------------------------------------------------------------------------------------------------
 PORT = env.integer("PORT", 8000, 1, 65535)
+BIND_ADDRESS = env.ip_address("BIND_ADDRESS", "127.0.0.1")  # where `make run` listens; 0.0.0.0 in a container
 BASE_URL = (_required_in_production("BASE_URL", "") and env.url("BASE_URL", "", ["http", "https"])) or f"http://127.0.0.1:{PORT}"
 API_BASE_URL = env.url("API_BASE_URL", BASE_URL, ["http", "https"])
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "" if PRODUCTION else "localhost,127.0.0.1,[::1],testserver")
@@ -257,7 +258,12 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "apps.core.static_files.VersionedStorage"},
 }
-SILENCED_SYSTEM_CHECKS = ["auth.W004"]  # e-mail is unique by a constraint on its lower case, which the check cannot see
+SILENCED_SYSTEM_CHECKS = [
+    "auth.W004",  # e-mail is unique by a constraint on its lower case, which the check cannot see
+    "security.W005",  # other hosts of the domain are not ours to bind to https,
+    "security.W021",  # nor to enter in browsers' lists
+    "security.W008",  # the proxy redirects to https: what it passes on, probes and machines of the inside come without
+]
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]

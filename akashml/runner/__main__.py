@@ -48,9 +48,11 @@ def run(supervisor: Supervisor) -> NoReturn:
     web_processes = env.integer("WEB_CONCURRENCY", 1, 1, 64)
     held = lock.take(settings.INSTANCE.data_dir)  # noqa: F841 - held until we end
     try:
-        listener = bind(settings.PORT)
+        listener = bind(settings.PORT, settings.BIND_ADDRESS)
     except OSError as error:
-        raise StartError(f"port {settings.PORT} on 127.0.0.1 cannot be used ({error.strerror}): set PORT to a free one.") from None
+        raise StartError(
+            f"port {settings.PORT} on {settings.BIND_ADDRESS} cannot be used ({error.strerror}): set PORT to a free one."
+        ) from None
     log_dir = settings.INSTANCE.data_dir / "logs"
     log_dir.mkdir(parents=True, exist_ok=True)
     remembered = [bind_remembered(settings.INSTANCE.data_dir / f"{name}-port") for name in ("assistant", "stripe-simulator")]

@@ -7,12 +7,12 @@ import socket
 BACKLOG = 4096
 
 
-def bind(port: int) -> socket.socket:
-    """A listening socket on the loopback address. From here on nobody else can take the port. Raises OSError."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def bind(port: int, address: str = "127.0.0.1") -> socket.socket:
+    """A listening socket. From here on nobody else can take the port. Raises OSError."""
+    listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
+        listener.bind((address, port))
         listener.listen(BACKLOG)
     except OSError:
         listener.close()

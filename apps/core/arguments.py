@@ -34,6 +34,17 @@ def usd_per_request(text: str) -> int:
     return _money(money.price_from_usd_per_request, text)
 
 
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """A type for whole numbers within bounds."""
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and len(text) < 20 and least <= int(text) <= most):
+            raise ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
 def moment(text: str) -> datetime:
     """An ISO 8601 date and time, with Z or an offset; without either it is UTC."""
     try:

@@ -23,6 +23,7 @@ PRODUCTION = {
     ("name", "value"),
     [
         ("PORT", "eighty"),
+        ("BIND_ADDRESS", "everywhere"),
         ("ENVIRONMENT", "staging"),
         ("WEB_CONCURRENCY", "0"),
         ("TRIAL_CREDIT_USD", "-1"),
