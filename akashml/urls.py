@@ -19,6 +19,7 @@ from apps.accounts.profile import profile
 from apps.api.credits import Credits, Transactions
 from apps.api.inferences import Inference, Inferences
 from apps.api.keys import Key, Keys, KeyUsage, RegenerateKey, RevokeKey
+from apps.api.presets import DuplicatePreset, OnePreset, Presets, PresetVersions, RestorePresetVersion
 from apps.api.usage import Usage
 from apps.api.views import UnknownAddress
 from apps.billing.webhook import webhook
@@ -65,6 +66,11 @@ management: list[URLPattern | URLResolver] = [
     *both("api/v1/usage", Usage.as_view(), "api-v1-usage"),
     *both("api/v1/inferences", Inferences.as_view(), "api-v1-inferences"),
     *both("api/v1/inferences/<uuid:inference_id>", Inference.as_view(), "api-v1-inference"),
+    *both("api/v1/presets", Presets.as_view(), "api-v1-presets"),
+    *both("api/v1/presets/<slug:slug>", OnePreset.as_view(), "api-v1-preset"),
+    *both("api/v1/presets/<slug:slug>/duplicate", DuplicatePreset.as_view(), "api-v1-duplicate-preset"),
+    *both("api/v1/presets/<slug:slug>/versions", PresetVersions.as_view(), "api-v1-preset-versions"),
+    *both("api/v1/presets/<slug:slug>/versions/<int:version>/restore", RestorePresetVersion.as_view(), "api-v1-restore-preset-version"),
     re_path(r"^api/v1(?:/[\s\S]*)?\Z", UnknownAddress.as_view()),
 ]
 pages: list[URLPattern | URLResolver] = [

@@ -1,4 +1,4 @@
-"""Closing an account for good: keys, credit, names. The ledger stays, since it is append-only and other books rest on it."""
+"""Closing an account for good: keys, presets, credit, names. The ledger stays, since it is append-only and other books rest on it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from apps.accounts import actions
 from apps.accounts.models import Account, Membership, Role, User
 from apps.api_keys.models import ApiKey
 from apps.billing import cards, credits, payments
+from apps.presets.models import Preset
 
 KEY_NAME = "deleted"
 
@@ -43,6 +44,7 @@ def _leave(membership: Membership) -> None:
 def _close(account: Account) -> None:
     ApiKey.objects.filter(account=account, revoked_at=None).update(revoked_at=Now())
     ApiKey.objects.filter(account=account).update(name=KEY_NAME)
+    Preset.objects.filter(account=account).delete()
     credits.forfeit_credit(account.pk)
     cards.remove_all(account.pk)
     payments.withdraw_open(account.pk)

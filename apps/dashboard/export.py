@@ -25,6 +25,7 @@ from apps.billing.models import Book, CreditPool, LedgerTransaction, Payment, Pa
 from apps.billing.receipts import FIELDS, details_of
 from apps.catalog.models import Model
 from apps.core.money import usd_from_nano
+from apps.presets.models import Content, Preset, PresetVersion
 from apps.usage.models import Dialect, Inference, Status
 
 PAGE = 500  # rows
@@ -41,6 +42,8 @@ async def export(user: User, account: Account) -> AsyncIterator[bytes]:
     postings = Prefetch("postings", Posting.objects.filter(book=Book.POOL), to_attr="pool_postings")
     lists: tuple[tuple[str, QuerySet[Any], Callable[[Any], dict[str, Any]]], ...] = (
         ("api_keys", ApiKey.objects.filter(account=account), _key),
+        ("presets", Preset.objects.filter(account=account), _preset),
+        ("preset_versions", PresetVersion.objects.filter(preset__account=account).select_related("preset"), _preset_version),
         ("credit_pools", CreditPool.objects.filter(account=account), _pool),
         ("payment_methods", PaymentMethod.objects.filter(account=account), _card),
         ("payments", Payment.objects.filter(account=account).select_related("receipt").prefetch_related("reversals"), _payment),
@@ -127,6 +130,27 @@ def _key(row: ApiKey) -> dict[str, Any]:
         "revoked_at": row.revoked_at,
         "created_at": row.created_at,
     }
+
+
+def _preset(row: Preset) -> dict[str, Any]:
+    return {
+        "slug": row.slug,
+        "name": row.name,
+        "description": row.description,
+        "default": row.is_default,
+        "version": row.version,
+        **_content(row),
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }
+
+
+def _preset_version(row: PresetVersion) -> dict[str, Any]:
+    return {"preset": row.preset.slug, "version": row.version, **_content(row), "replaced_at": row.replaced_at}
+
+
+def _content(row: Content) -> dict[str, Any]:
+    return {"model": row.model, "parameters": row.fields, "system_prompt": row.system_prompt}
 
 
 def _pool(row: CreditPool) -> dict[str, Any]:

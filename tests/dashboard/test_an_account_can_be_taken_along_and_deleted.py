@@ -24,12 +24,15 @@ from apps.billing.models import LedgerTransaction, PoolKind, Posting
 from apps.core.ids import uuid7
 from apps.dashboard import closing
 from apps.dashboard.export import PAGE, export
+from apps.presets.actions import edit_preset
+from apps.presets.models import Preset
 from tests.accounts.visitors import PASSWORD, is_logged_in, log_in, mails_to, new_member, visitor
 from tests.fakes import FakeBackend
 from tests.gateway.calls import ask, offer
 from tests.gateway.customers import new_customer
 from tests.gateway.processes import gateways_running
 from tests.people import new_email
+from tests.presets.samples import new_preset
 
 USD = 10**9
 
@@ -56,6 +59,8 @@ async def test_the_export_has_all_of_ones_own_and_nothing_of_others() -> None:
         grant(other, 7)
         SocialAccount.objects.create(user=member.user, provider="github", uid=f"u{member.user.pk}", extra_data={"login": "ada"})
         create_key(other.account, "another's key")
+        new_preset(other.account, system_prompt="another's prompt")
+        edit_preset(new_preset(member.account, system_prompt="At first."), {"system_prompt": "Now."})
         return create_key(member.account, "ключ «production»")[1]
 
     key = await sync_to_async(prepare)()
@@ -63,11 +68,14 @@ async def test_the_export_has_all_of_ones_own_and_nothing_of_others() -> None:
     found = json.loads(content)
     assert key not in content.decode()
     assert other.user.email not in content.decode()
+    assert "another's prompt" not in content.decode()
     assert found["user"]["email"] == member.user.email
     assert found["user"]["connected_accounts"][0]["profile"] == {"login": "ada"}
     assert [(one["name"], one["last4"]) for one in found["api_keys"]] == [("ключ «production»", key[-4:])]
     assert [(one["granted"], one["remaining"]) for one in found["credit_pools"]] == [("3", "3")]
     assert [one["amount"] for one in found["ledger"]] == ["3"]
+    assert [(one["slug"], one["parameters"], one["system_prompt"]) for one in found["presets"]] == [("support", {}, "Now.")]
+    assert [(one["preset"], one["version"], one["system_prompt"]) for one in found["preset_versions"]] == [("support", 1, "At first.")]
     assert found["inferences"] == []
     assert found["account"]["id"] == member.account.pk
 
@@ -120,6 +128,7 @@ def test_deleting_an_account_stops_its_keys_erases_names_and_keeps_the_books() -
         grant(one, 5)
     create_key(member.account, "Ada's laptop", created_by=member.user)
     kept, _ = create_key(bystander.account, "stays")
+    gone, stays = new_preset(member.account), new_preset(bystander.account)
     SocialAccount.objects.create(user=member.user, provider="google", uid=f"g{member.user.pk}", extra_data={"name": "Ada"})
     member.user.name = "Ada"
     member.user.save()
@@ -147,6 +156,7 @@ def test_deleting_an_account_stops_its_keys_erases_names_and_keeps_the_books() -
     key = ApiKey.objects.get(account=member.account)
     assert key.revoked_at is not None
     assert key.name == "deleted"
+    assert [*Preset.objects.filter(pk__in=[gone.pk, stays.pk])] == [stays]
     assert credits.balance(member.account.pk).remaining == 0
     expiry.expire_credit()
     transactions = LedgerTransaction.objects.filter(account=member.account)
