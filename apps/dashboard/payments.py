@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -26,6 +28,7 @@ from apps.dashboard.billing_forms import AutoTopUpForm, DetailsForm, TopUpForm
 from apps.dashboard.transactions import transaction_list
 
 SOME_ID = UUID(int=0)
+LOOKS_PER_MINUTE = 60  # a page that waits asks every two seconds; two of them may
 ONBOARDING = "onboarding"
 
 
@@ -74,7 +77,7 @@ def top_up_state(request: HttpRequest, attempt: UUID) -> HttpResponse:
     """Where the browser comes back to, and what it asks while the bank has not answered."""
     account = acting_account(request)
     try:
-        payment = topups.look_again(account, attempt)
+        payment = topups.look_again(account, attempt) if may_ask_stripe(account) else Payment.objects.get(pk=attempt, account=account)
     except Payment.DoesNotExist:
         raise Http404 from None
     context = {
@@ -112,7 +115,7 @@ def card_added(request: HttpRequest, setup: UUID) -> HttpResponse:
     """Stripe's page leads here."""
     account = acting_account(request)
     try:
-        card = cards.look_again(account, setup)
+        card = cards.look_again(account, setup) if may_ask_stripe(account) else None
     except CardSetup.DoesNotExist:
         raise Http404 from None
     if card is None:
@@ -184,6 +187,18 @@ def billing_details(request: HttpRequest) -> HttpResponse:
         messages.success(request, "Saved. It stands on receipts from now on.")
         return redirect("billing")
     return render(request, "billing/details.html", {"form": form}, status=422 if form.errors else 200)
+
+
+def may_ask_stripe(account: Account) -> bool:
+    """Whether a page of this account may ask once more in this minute. Stripe bounds what the whole platform asks: no one customer
+    may use that up by asking a page again and again. What Stripe then says comes by webhook, or by the sweep."""
+    key = f"looks-at-stripe:{account.pk}:{int(time.time()) // 60}"
+    if cache.add(key, 1, 120):
+        return True
+    try:
+        return cache.incr(key) <= LOOKS_PER_MINUTE
+    except ValueError:
+        return True  # what was counted is lost: Valkey went away, or came back, just now
 
 
 def absolute(path: str) -> str:
