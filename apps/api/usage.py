@@ -104,8 +104,7 @@ class Usage(ManagementView):
         group = Group(one_of(query, "group_by", [group for group in Group if group]) or Group.NONE)
         filters = Filters(ask.models_of(query), ask.keys_of(query), ask.statuses_of(query), ask.dialects_of(query))
         try:
-            found = figures.series(account.pk, span, bucket, group, filters)
-            previous = figures.total(account.pk, span.before, filters)
+            found, before = figures.together(account.pk, [(span, bucket), (span.before, None)], group, filters)
         except ValueError as error:
             raise BadRequest(f"bucket: {error}.", param="bucket") from None
         durations = figures.durations(account.pk, span, bucket, group, filters) if ask.flag(query, "latency") else None
@@ -118,13 +117,9 @@ class Usage(ManagementView):
                     if durations:
                         point.latency = latency(durations.groups[value][number])
                     data.append(point)
-        total = Sums()
-        for sums in found.totals.values():
-            total.add(sums)
-        whole = latency(figures.duration(account.pk, span, filters)) if durations else msgspec.UNSET
-        return answer(
-            UsageAnswer(span.start, span.end, str(zone), bucket, UsageSums(**_fields(total)), UsageSums(**_fields(previous)), data, whole)
-        )
+        total, previous = (UsageSums(**_fields(sums)) for sums in (found.whole, before.whole))
+        whole = latency(durations.whole) if durations else msgspec.UNSET
+        return answer(UsageAnswer(span.start, span.end, str(zone), bucket, total, previous, data, whole))
 
 
 def _namer(account: Any, group: Group, values: list[int]) -> Callable[[int], dict[str, Any]]:

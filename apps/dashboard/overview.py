@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate
 from zoneinfo import ZoneInfo
 
 from django.db.models import Count, Max, Q
@@ -20,7 +21,7 @@ from apps.dashboard.log_rows import Row, named
 from apps.dashboard.sparks import Spark, spark
 from apps.dashboard.usage_page import Figure, percent
 from apps.usage import figures, log, ranges
-from apps.usage.figures import Group, Sums
+from apps.usage.figures import Durations, Group, Series, Sums
 from apps.usage.ranges import Bucket, Range
 
 NEWEST, TOP = 10, 5
@@ -96,11 +97,12 @@ class Overview:
 
 def overview_of(account: Account, zone: ZoneInfo) -> Overview:
     now = database_now()
+    spending, health = _spending_and_health(account, zone, now)
     return Overview(
         balance=balance(account.pk),
         days_left=burn_rate(account.pk).whole_days_left,
-        spending=_spending(account, zone, now),
-        health=_health(account, zone, now),
+        spending=spending,
+        health=health,
         models=_top(account, zone, now, Group.MODEL),
         keys=_top(account, zone, now, Group.KEY),
         inferences=named(account, log.page(account.pk, limit=NEWEST).rows),
@@ -127,21 +129,39 @@ def platform() -> Platform:
     )
 
 
-def _spending(account: Account, zone: ZoneInfo, now: datetime) -> Spending:
-    today, month = ranges.day_of(now, zone), ranges.month_of(now, zone)
-    days = figures.series(account.pk, ranges.last_days(DAYS * 2 + 2, now, zone), Bucket.DAY)
+def _spending_and_health(account: Account, zone: ZoneInfo, now: datetime) -> tuple[Spending, Health]:
+    """All sums of the account as a whole, in one question."""
+    today, month, day = ranges.day_of(now, zone), ranges.month_of(now, zone), ranges.last(timedelta(days=1), now, zone)
+    passed, passed_of_month = day.end - today.start, day.end - month.start  # to the end of the current quarter
+    last_week = _same_time(ranges.day_of(today.start - WEEK + NOON, zone), passed)
+    days, hours, day_before, month_before, last_hours = figures.together(
+        account.pk,
+        [
+            (ranges.last_days(DAYS * 2 + 2, now, zone), Bucket.DAY),
+            (today, Bucket.HOUR),
+            (last_week, None),
+            (_same_time(month.before, passed_of_month), None),
+            (day, Bucket.HOUR),
+        ],
+    )
+    spending = _spending(zone, now, month, days, hours, day_before.whole, month_before.whole)
+    return spending, _health(last_hours, figures.durations(account.pk, day, Bucket.HOUR))
+
+
+def _spending(
+    zone: ZoneInfo, now: datetime, month: Range, days: Series[Sums], hours: Series[Sums], day_before: Sums, month_before: Sums
+) -> Spending:
+    """`days` of two months, `hours` of today, and as much of this day last week and of the month before."""
     spent = [point.charged for point in days.groups.get(0, [])] or [0] * len(days.starts)
     in_month = sum(amount for start, amount in zip(days.starts, spent, strict=True) if start >= month.start)
-    end = ranges.last(timedelta(hours=1), now, zone).end  # of the current quarter
-    hours = figures.series(account.pk, Range(today.start, today.end, zone), Bucket.HOUR)
     begun = sum(start <= now for start in hours.starts)
-    so_far = [sum(point.charged for point in hours.groups.get(0, [])[: hour + 1]) for hour in range(begun)]
+    so_far = list(accumulate(point.charged for point in hours.groups.get(0, [])[:begun]))
     labels, titles = labels_of(days.starts[-DAYS:], Bucket.DAY, zone)
     local, first = now.astimezone(zone), month.start.astimezone(zone)
     return Spending(
-        today=Figure(spent[-1], _spent(account, _same_time(ranges.day_of(today.start - WEEK + NOON, zone), end - today.start))),
+        today=Figure(spent[-1], day_before.charged),
         week=Figure(sum(spent[-7:]), sum(spent[-14:-7])),
-        month=Figure(in_month, _spent(account, _same_time(month.before, end - month.start))),
+        month=Figure(in_month, month_before.charged),
         day_name=f"{local:%a}",
         month_name=f"{first:%B}",
         month_before=f"{month.before.start.astimezone(zone):%B}",
@@ -157,23 +177,14 @@ def _days(spent: Sequence[int]) -> list[Line]:
     return [Line("Days before", [*spent[:-1], None], 5), Line("Today", [*([None] * (len(spent) - 1)), spent[-1]], 1)]
 
 
-def _spent(account: Account, of: Range) -> int:
-    return figures.total(account.pk, of).charged
-
-
 def _same_time(of: Range, length: timedelta) -> Range:
     """As much of a range, from its start."""
     return Range(of.start, min(of.end, of.start + length), of.zone)
 
 
-def _health(account: Account, zone: ZoneInfo, now: datetime) -> Health:
-    of = ranges.last(timedelta(days=1), now, zone)
-    points = figures.series(account.pk, of, Bucket.HOUR).groups.get(0, [])
-    measured = figures.durations(account.pk, of, Bucket.HOUR)
-    whole = Sums()
-    for point in points:
-        whole.add(point)
-    totals = measured.totals[0].first_token if measured.totals else {}
+def _health(sums: Series[Sums], measured: Series[Durations]) -> Health:
+    """Of a day, by hour."""
+    points, whole, totals = sums.groups.get(0, []), sums.whole, measured.whole.first_token
     hours = measured.groups.get(0, [])
     return Health(
         whole,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import accumulate
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -14,12 +16,11 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from apps.accounts.access import acting_account, time_zone_of
-from apps.accounts.models import Account
 from apps.core.moments import database_now
 from apps.dashboard.charts import Chart, Line, folded, labels_of
 from apps.dashboard.group_names import Name, names_of
 from apps.dashboard.usage_range import RangeForm
-from apps.usage import figures, log, ranges
+from apps.usage import figures, log
 from apps.usage.figures import Durations, Forecast, Group, Series, Sums
 from apps.usage.ranges import Bucket, Range
 
@@ -72,11 +73,9 @@ def usage(request: HttpRequest) -> HttpResponse:
         return render(request, _template(request), {"form": form}, status=422)
     of, group = form.of, form.group
     bucket = of.usual_bucket
-    series = figures.series(account.pk, of, bucket, group)
-    whole, before = Sums(), figures.total(account.pk, of.before)
-    for sums in series.totals.values():
-        whole.add(sums)
-    durations = figures.durations(account.pk, of, bucket)
+    series, sums_before = figures.together(account.pk, [(of, bucket), (of.before, None)], group)
+    durations, durations_before = figures.durations_together(account.pk, [(of, bucket), (of.before, None)])
+    whole, before = series.whole, sums_before.whole
     names = names_of(account, group, series.totals)
     forecast = figures.forecast(account.pk, zone, now)
     context = {
@@ -89,12 +88,12 @@ def usage(request: HttpRequest) -> HttpResponse:
         "requests": Figure(whole.requests, before.requests),
         "tokens": Figure(whole.tokens, before.tokens),
         "error_rate": percent(whole.errors, whole.requests),
-        "first_token": _first_token(account, of, durations),
+        "first_token": _first_token(durations.whole, durations_before.whole),
         "charts": charts_of(series, durations, names, bucket, zone, group),
         "breakdown": breakdown_of(series, names, whole, of, group),
         "written_off": whole.cost - whole.charged,
         "forecast": forecast,
-        "trend": trend_of(account, zone, forecast),
+        "trend": trend_of(zone, now, forecast),
         "zone": zone.key,
         "log_query": urlencode({"since": of.start.isoformat(), "until": of.end.isoformat()}),
         "never_used": not whole.requests and not log.page(account.pk, limit=1).rows,
@@ -120,12 +119,9 @@ def percent(part: int, whole: int) -> str:
     return f"{rate:.2f}\N{NO-BREAK SPACE}%" if rate < 10 else f"{rate:.0f}\N{NO-BREAK SPACE}%"
 
 
-def _first_token(account: Account, of: Range, durations: Series[Durations]) -> Figure | None:
+def _first_token(now: Durations, before: Durations) -> Figure | None:
     """p50 in milliseconds; None without a request."""
-    now = durations.totals[0].first_token.get(50) if durations.totals else None
-    if now is None:
-        return None
-    return Figure(now, figures.duration(account.pk, of.before).first_token.get(50))
+    return Figure(now.first_token[50], before.first_token.get(50)) if now.first_token else None
 
 
 def charts_of(
@@ -184,16 +180,16 @@ def breakdown_of(series: Series[Sums], names: Mapping[int, Name], whole: Sums, o
     return rows
 
 
-def trend_of(account: Account, zone: ZoneInfo, forecast: Forecast) -> Chart:
+def trend_of(zone: ZoneInfo, now: datetime, forecast: Forecast) -> Chart:
     """The month as it adds up: so far, as it is expected to go on, and the month before."""
-    month = forecast.month
-    today = ranges.day_of(database_now(), zone)
-    days = month.edges(Bucket.DAY)[:-1]
+    month, days = forecast.month, forecast.days.starts
     labels, titles = labels_of(days, Bucket.DAY, zone)
-    so_far = _running(account, Range(month.start, min(month.end, today.end), zone))
-    before = (_running(account, month.before) + [None] * len(days))[: len(days)]
-    now = [*so_far, *[None] * (len(days) - len(so_far))]
-    lines = [Line(f"{month.start.astimezone(zone):%B}", now, 1), Line(f"{month.before.start.astimezone(zone):%B}", before, 5)]
+    so_far = _running(forecast.days)[: sum(start <= now for start in days)]
+    before = (_running(forecast.days_before) + [None] * len(days))[: len(days)]
+    lines = [
+        Line(f"{month.start.astimezone(zone):%B}", [*so_far, *[None] * (len(days) - len(so_far))], 1),
+        Line(f"{month.before.start.astimezone(zone):%B}", before, 5),
+    ]
     if forecast.expected is not None and forecast.per_day is not None:
         ahead = [
             None if number < len(so_far) - 1 else forecast.so_far + forecast.per_day * (number - len(so_far) + 1)
@@ -204,12 +200,7 @@ def trend_of(account: Account, zone: ZoneInfo, forecast: Forecast) -> Chart:
     return Chart("trend", "lines", "usd", labels, titles, lines)
 
 
-def _running(account: Account, of: Range) -> list[int | None]:
+def _running(days: Series[Sums]) -> list[int | None]:
     """What was charged up to the end of each day."""
-    points = figures.series(account.pk, of, Bucket.DAY).groups.get(0)
-    found: list[int | None] = []
-    charged = 0
-    for number in range(len(of.edges(Bucket.DAY)) - 1):
-        charged += points[number].charged if points else 0
-        found.append(charged)
-    return found
+    points = days.groups.get(0) or [Sums() for _ in days.starts]
+    return list(accumulate(point.charged for point in points))

@@ -6,11 +6,13 @@ has ended; a request counts when it ended, which is when it was charged. Amounts
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import accumulate
 from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -87,12 +89,13 @@ class Durations:
 @dataclass(frozen=True, slots=True)
 class Series(Generic[Point]):
     """`starts` are where the buckets begin, `end` where the last one ends. `groups` holds a list as long as `starts` for each group that
-    has anything, in order of their `totals`: the most charged (then requests) first."""
+    has anything, in order of their `totals`: the most charged (then requests) first. `whole` is everything together."""
 
     starts: Sequence[datetime]
     end: datetime
     groups: Mapping[int, Sequence[Point]]
     totals: Mapping[int, Point]
+    whole: Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,78 +110,109 @@ class Comparison:
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """What the current month of the zone will have cost when it ends: what it has so far and, for the time that is left, the pace of the
-    last seven days. `expected` is None when there is less than a day to judge by."""
+    last seven days. `expected` is None when there is less than a day to judge by. `days` are those of the month, to its end, and
+    `days_before` those of the month before."""
 
     month: Range
     so_far: int
     expected: int | None
     per_day: int | None
+    days: Series[Sums]
+    days_before: Series[Sums]
 
 
+# A range and what its points stand for; None: the whole of it.
+Asked = tuple[Range, Bucket | None]
 ALL = Filters()
 
 
-def totals(account_id: int, of: Range, group: Group = Group.NONE, filters: Filters = ALL) -> dict[int, Sums]:
+def totals(account_id: int, of: Range, group: Group = Group.NONE, filters: Filters = ALL) -> Mapping[int, Sums]:
     """Sums by group; groups without requests are left out, so an account without any has {}."""
-    return {value: sums for (_, value), sums in _sums(account_id, [of.start, of.end], group, filters).items()}
+    return together(account_id, [(of, None)], group, filters)[0].totals
 
 
 def total(account_id: int, of: Range, filters: Filters = ALL) -> Sums:
     """The sum of everything in the range."""
-    return totals(account_id, of, Group.NONE, filters).get(0, Sums())
+    return together(account_id, [(of, None)], Group.NONE, filters)[0].whole
 
 
 def series(account_id: int, of: Range, bucket: Bucket, group: Group = Group.NONE, filters: Filters = ALL) -> Series[Sums]:
     """Sums by bucket and group. ValueError for too many buckets."""
-    edges = of.edges(bucket)
-    points: dict[int, list[Sums]] = {}
-    whole: dict[int, Sums] = defaultdict(Sums)
-    for (number, value), sums in _sums(account_id, edges, group, filters).items():
-        if value not in points:
-            points[value] = [Sums() for _ in edges[1:]]
-        points[value][number] = sums
-        whole[value].add(sums)
-    order = sorted(whole, key=lambda value: (-whole[value].charged, -whole[value].requests, value))
-    return Series(edges[:-1], edges[-1], {value: points[value] for value in order}, {value: whole[value] for value in order})
+    return together(account_id, [(of, bucket)], group, filters)[0]
+
+
+def together(account_id: int, asked: Sequence[Asked], group: Group = Group.NONE, filters: Filters = ALL) -> list[Series[Sums]]:
+    """Several series in one question to Postgres, which takes hardly longer than the longest of them. ValueError for too many buckets."""
+    found: list[Series[Sums]] = []
+    edges = [_edges(*one) for one in asked]
+    for ends, rows in zip(edges, _read("usage_sums", account_id, edges, group, filters), strict=True):
+        points: dict[int, list[Sums]] = {}
+        totals: dict[int, Sums] = defaultdict(Sums)
+        whole = Sums()
+        for number, value, *amounts in rows:
+            sums = Sums(*amounts)
+            if value not in points:
+                points[value] = [Sums() for _ in ends[1:]]
+            points[value][number] = sums
+            totals[value].add(sums)
+            whole.add(sums)
+        order = sorted(totals, key=lambda value: (-totals[value].charged, -totals[value].requests, value))
+        found.append(
+            Series(ends[:-1], ends[-1], {value: points[value] for value in order}, {value: totals[value] for value in order}, whole)
+        )
+    return found
 
 
 def durations(account_id: int, of: Range, bucket: Bucket, group: Group = Group.NONE, filters: Filters = ALL) -> Series[Durations]:
-    """Percentiles by bucket and group, and over the whole range (`totals`); the group with the most requests first."""
-    edges = of.edges(bucket)
-    cells = _histograms(account_id, edges, group, filters)
-    whole: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
-    for (_, value), histogram in cells.items():
-        for code, count in histogram.items():
-            whole[value][code] += count
-    order = sorted(whole, key=lambda value: (-sum(whole[value].values()), value))
-    points = {value: [_durations(cells.get((number, value), {})) for number in range(len(edges) - 1)] for value in order}
-    return Series(edges[:-1], edges[-1], points, {value: _durations(whole[value]) for value in order})
+    """Percentiles by bucket and group, and over the whole range (`totals`, `whole`); the group with the most requests first."""
+    return durations_together(account_id, [(of, bucket)], group, filters)[0]
 
 
 def duration(account_id: int, of: Range, filters: Filters = ALL) -> Durations:
     """Percentiles over the whole range."""
-    return _durations(_histograms(account_id, [of.start, of.end], Group.NONE, filters).get((0, 0), {}))
+    return durations_together(account_id, [(of, None)], Group.NONE, filters)[0].whole
+
+
+def durations_together(
+    account_id: int, asked: Sequence[Asked], group: Group = Group.NONE, filters: Filters = ALL
+) -> list[Series[Durations]]:
+    """Like `together`."""
+    found: list[Series[Durations]] = []
+    edges = [_edges(*one) for one in asked]
+    for ends, rows in zip(edges, _read("usage_durations", account_id, edges, group, filters), strict=True):
+        cells: dict[tuple[int, int], dict[int, int]] = defaultdict(dict)
+        totals: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+        whole: dict[int, int] = defaultdict(int)
+        for number, value, code, count in rows:
+            cells[number, value][code] = count
+            totals[value][code] += count
+            whole[code] += count
+        order = sorted(totals, key=lambda value: (-sum(totals[value].values()), value))
+        points = {value: [_durations(cells.get((number, value), {})) for number in range(len(ends) - 1)] for value in order}
+        found.append(Series(ends[:-1], ends[-1], points, {value: _durations(totals[value]) for value in order}, _durations(whole)))
+    return found
 
 
 def comparison(account_id: int, of: Range, filters: Filters = ALL) -> Comparison:
     """The range and the one before it."""
-    return Comparison(total(account_id, of, filters), total(account_id, of.before, filters), of.before)
+    now, before = together(account_id, [(of, None), (of.before, None)], Group.NONE, filters)
+    return Comparison(now.whole, before.whole, of.before)
 
 
 def forecast(account_id: int, zone: ZoneInfo, now: datetime) -> Forecast:
     """For the month of the zone that `now` lies in."""
     month = ranges.month_of(now, zone)
-    so_far = total(account_id, month).charged
-    week = ranges.last(timedelta(days=7), now, zone)
-    days = series(account_id, week, Bucket.DAY)
-    used = days.groups.get(0, [])
-    begun = next((start for start, sums in zip(days.starts, used, strict=False) if sums.requests), None)
+    asked = [(month, Bucket.DAY), (month.before, Bucket.DAY), (ranges.last(timedelta(days=7), now, zone), Bucket.DAY)]
+    days, days_before, week = together(account_id, asked)
+    so_far = days.whole.charged
+    used = week.groups.get(0, [])
+    begun = next((start for start, sums in zip(week.starts, used, strict=False) if sums.requests), None)
     if begun is None or now - begun < timedelta(days=1):
-        return Forecast(month, so_far, None, None)
-    spent = sum(sums.charged for sums in used)
+        return Forecast(month, so_far, None, None, days, days_before)
+    spent = week.whole.charged
     seconds = int((now - begun).total_seconds())
     left = max(0, int((month.end - now).total_seconds()))
-    return Forecast(month, so_far, so_far + spent * left // seconds, spent * 86_400 // seconds)
+    return Forecast(month, so_far, so_far + spent * left // seconds, spent * 86_400 // seconds, days, days_before)
 
 
 def percentile(histogram: Mapping[int, int], percent: int) -> float | None:
@@ -204,20 +238,19 @@ def _durations(histogram: Mapping[int, int]) -> Durations:
     )
 
 
-def _sums(account_id: int, edges: Sequence[datetime], group: Group, filters: Filters) -> dict[tuple[int, int], Sums]:
-    """By number of the bucket and value of the group."""
-    return {(number, value): Sums(*amounts) for number, value, *amounts in _read("usage_sums", account_id, edges, group, filters)}
+def _edges(of: Range, bucket: Bucket | None) -> list[datetime]:
+    return of.edges(bucket) if bucket else [of.start, of.end]
 
 
-def _histograms(account_id: int, edges: Sequence[datetime], group: Group, filters: Filters) -> dict[tuple[int, int], dict[int, int]]:
-    found: dict[tuple[int, int], dict[int, int]] = defaultdict(dict)
-    for number, value, code, count in _read("usage_durations", account_id, edges, group, filters):
-        found[number, value][code] = count
-    return found
-
-
-def _read(function: str, account_id: int, edges: Sequence[datetime], group: Group, filters: Filters) -> list[tuple[int, ...]]:
-    parts = ranges.segments(edges)
+def _read(
+    function: str, account_id: int, edges: Sequence[Sequence[datetime]], group: Group, filters: Filters
+) -> list[list[tuple[int, ...]]]:
+    """The function's rows for each of several lists of edges: number of the bucket in its list, value of the group, and what follows."""
+    firsts = [0, *accumulate(len(ends) - 1 for ends in edges)]
+    parts = [
+        part._replace(bucket=part.bucket + first) for first, ends in zip(firsts, edges, strict=False) for part in ranges.segments(ends)
+    ]
+    found: list[list[tuple[int, ...]]] = [[] for _ in edges]
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT * FROM {function}(%s, %s::int[], %s::smallint[], %s::timestamptz[], %s::timestamptz[], %s, "  # noqa: S608
@@ -235,4 +268,7 @@ def _read(function: str, account_id: int, edges: Sequence[datetime], group: Grou
                 ),
             ],
         )
-        return cursor.fetchall()
+        for bucket, *rest in cursor:
+            number = bisect_right(firsts, bucket) - 1
+            found[number].append((bucket - firsts[number], *rest))
+    return found
