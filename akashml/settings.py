@@ -185,7 +185,7 @@ CELERY_BEAT_SCHEDULE = {
 INSTALLED_APPS = [
     # Makes `runserver` speak ASGI. Every other process is spared its import, a sixth of all it would load.
     *(["daphne"] if "runserver" in sys.argv else []),
-    "django.contrib.admin",
+    "apps.staff.admin_config.StaffAdminConfig",  # Django's, with our site
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",
@@ -213,6 +213,7 @@ INSTALLED_APPS = [
     "apps.api",
     "apps.playground",
     "apps.dashboard",
+    "apps.staff",
 ]
 MIDDLEWARE = [
     "apps.core.middleware.ApiMiddleware",
@@ -225,6 +226,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "apps.accounts.middleware.UserMiddleware",
     "apps.accounts.middleware.AccountMiddleware",
+    "apps.staff.viewing.ViewingMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "apps.core.htmx.MessagesInHtmxAnswers",
     "apps.core.htmx.LogInFromHtmx",
@@ -338,6 +340,12 @@ SOCIALACCOUNT_ADAPTER = "apps.accounts.adapters.SocialAdapter"
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
 
 SOCIALACCOUNT_PROVIDERS = oauth.providers()
+
+# --- Staff ------------------------------------------------------------------------------------------------------------
+STAFF_SECOND_FACTOR = env.flag("STAFF_SECOND_FACTOR", PRODUCTION)  # whether the admin site opens only to who has one
+if PRODUCTION and not STAFF_SECOND_FACTOR:
+    raise ImproperlyConfigured("STAFF_SECOND_FACTOR=0 is for development: in production staff need a second factor.")
+STAFF_SMALL_GRANT_USD = env.usd("STAFF_SMALL_GRANT_USD", "10")  # what support may grant an account within 24 hours, each of them
 
 # --- Receipts ---------------------------------------------------------------------------------------------------------
 SELLER_NAME = env.text("SELLER_NAME", "AkashML")  # who sells, as it stands on receipts

@@ -13,6 +13,7 @@ from django.utils import timezone
 from apps.accounts.actions import ensure_account
 from apps.accounts.models import Account, User
 from apps.accounts.queries import account_of
+from apps.accounts.viewing import viewing_of
 from apps.core.middleware import is_api_path
 
 REMEMBERED = "_acting_account"
@@ -21,9 +22,12 @@ REMEMBERED = "_acting_account"
 def acting_account(request: HttpRequest) -> Account:
     """The account of whoever is logged in, looked up once a request. Raises PermissionDenied when nobody is.
 
-    A user who has none yet (made in the admin site) gets one. With teams this is where the chosen one is found.
+    A user who has none yet (made in the admin site) gets one. With teams this is where the chosen one is found. A member of staff who
+    looks at a customer's pages sees that customer's (viewing.py).
     """
     user = current_user(request)
+    if viewing := viewing_of(request):
+        return viewing.account
     remembered: tuple[int, Account] | None = getattr(request, REMEMBERED, None)
     if remembered is None or remembered[0] != user.pk:  # another user may have logged in within this request
         remembered = (user.pk, account_of_user(user))

@@ -203,10 +203,13 @@ class StripeEventAdmin(ReadOnly, BigTable):
     search_help_text = "The exact id of an event, or of what it is about."
     actions = ("replay",)
 
+    def has_replay_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("staff.replay"))
+
     def lookups(self, term: str) -> list[dict[str, Any]]:
         return [{"id": term}, {"object_id": term}]
 
-    @admin.action(description="Replay", permissions=("view",))
+    @admin.action(description="Replay", permissions=("replay",))
     def replay(self, request: HttpRequest, queryset: QuerySet[StripeEvent]) -> None:
         """What an event says is fetched and booked once more; what is booked already stays as it is."""
         failed = []

@@ -25,6 +25,7 @@ from apps.billing.models import NoticeKind, PauseReason, Payment, Reversal, Reve
 from apps.billing.models.payments import NANO_PER_CENT
 from apps.billing.notices import owe_mail
 from apps.billing.stripe_objects import Back
+from apps.core.ids import uuid7
 from apps.core.money import display_usd
 
 log = logging.getLogger(__name__)
@@ -54,18 +55,36 @@ def refund(payment: Payment, amount: int, *, by: User, note: str = "") -> Revers
 
     When Stripe does not answer, it is asked again in the background. Raises ValidationError naming `amount`.
     """
-    with transaction.atomic():
-        lock_account(payment.account_id)
-        if wrong := refusal(payment, amount):
-            raise ValidationError({"amount": wrong})
-        row = Reversal.objects.create(
-            payment=payment,
-            kind=ReversalKind.REFUND,
-            amount=amount,
-            requested_by=by,
-            note=note,
-            next_check_at=Now() + CHECK_AGAIN_AFTER,
-        )
+    row, _ = write_down_refund(payment, amount, by=by, note=note)
+    return send_now(row)
+
+
+@transaction.atomic
+def write_down_refund(payment: Payment, amount: int, *, by: User, note: str = "", key: UUID | None = None) -> tuple[Reversal, bool]:
+    """The refund as it will be asked for, and whether it is new: with a `key` the same one is written down once. To be committed before
+    send_now(). Raises ValidationError naming `amount`, or for a key that was used for something else."""
+    lock_account(payment.account_id)
+    known = Reversal.objects.filter(pk=key).first() if key else None
+    if known is not None:
+        if (known.payment_id, known.amount) != (payment.pk, amount):
+            raise ValidationError("This form was sent before, for another refund: open the page anew.")
+        return known, False
+    if wrong := refusal(payment, amount):
+        raise ValidationError({"amount": wrong})
+    row = Reversal.objects.create(
+        id=key or uuid7(),
+        payment=payment,
+        kind=ReversalKind.REFUND,
+        amount=amount,
+        requested_by=by,
+        note=note,
+        next_check_at=Now() + CHECK_AGAIN_AFTER,
+    )
+    return row, True
+
+
+def send_now(row: Reversal) -> Reversal:
+    """Asks Stripe for a refund that is written down; when it does not answer, the sweep does later."""
     try:
         send_refund(row.pk)
     except StripeUnavailable:

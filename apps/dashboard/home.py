@@ -11,6 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.access import acting_account, current_user
 from apps.accounts.models import Account
+from apps.accounts.viewing import viewing_of
 from apps.api_keys.actions import create_key
 from apps.api_keys.models import ApiKey
 from apps.catalog.queries import BUILT_IN_MODEL, model_to_try
@@ -32,7 +33,7 @@ PACE = ((60, 2), (156, 5), (356, 15))
 @require_safe
 def dashboard(request: HttpRequest) -> HttpResponse:
     account = acting_account(request)
-    if is_new(account):
+    if is_new(account) and viewing_of(request) is None:  # the checklist grants trial credit and remembers: not for who only looks
         progress = progress_of(account)
         if progress.first_call_at is None:
             return checklist(request, progress)
@@ -100,7 +101,8 @@ def checklist(request: HttpRequest, progress: Progress, key: ApiKey | None = Non
 def overview(request: HttpRequest, account: Account) -> HttpResponse:
     zone = zone_of(request)
     seen = overview_of(account, zone)
-    context = {"seen": seen, "last": LogPage(seen.inferences, "", None), "zone": zone.key, "resumable": is_unfinished(account)}
+    resumable = viewing_of(request) is None and is_unfinished(account)
+    context = {"seen": seen, "last": LogPage(seen.inferences, "", None), "zone": zone.key, "resumable": resumable}
     return render(request, "dashboard/overview.html", context)
 
 
