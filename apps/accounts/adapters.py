@@ -30,6 +30,7 @@ from apps.core.crypto import decrypt, encrypt
 log = logging.getLogger(__name__)
 
 LONGEST_EMAIL = User._meta.get_field("email").max_length or 254
+WRONG_CODES = "That code was wrong too often and is void now. Log in, and we send you a new one."
 SECOND_FACTOR = "second factor"  # what second factors' secrets are encrypted for
 
 
@@ -69,6 +70,12 @@ class AccountAdapter(DefaultAccountAdapter):
         )
         message.attach_alternative(html, "text/html")
         return message
+
+    def add_message(self, request: HttpRequest, level: int, *args: Any, message: str | None = None, **more: Any) -> None:
+        """allauth speaks of log-ins to whoever typed wrong codes too."""
+        if message == self.error_messages["too_many_login_attempts"]:
+            message = WRONG_CODES
+        super().add_message(request, level, *args, message=message, **more)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """A mail server that is away is said, and logged; what the page was about is done all the same."""
