@@ -37,6 +37,7 @@ from apps.dashboard import (
     transactions,
     usage_page,
 )
+from apps.dashboard.docs import views as docs
 from apps.dashboard.landing import landing
 from apps.dashboard.palette import palette
 from apps.dashboard.style import style_page
@@ -105,6 +106,9 @@ pages: list[URLPattern | URLResolver] = [
     *both("settings/billing/details", payments.billing_details, "billing-details"),
     *both("settings/billing/receipts/<int:number>", receipts.receipt, "receipt"),
     *both("settings/billing/receipts/<int:number>.pdf", receipts.receipt_pdf, "receipt-pdf"),
+    *both("docs", docs.docs, "docs"),
+    *both("docs/search", docs.docs_search, "docs-search"),
+    *both("docs/<slug:slug>", docs.docs_page, "docs-page"),
     *both("api/schema", SpectacularAPIView.as_view(), "schema"),
     *both("palette", palette, "palette"),
     *both("stripe/webhook", webhook, "stripe-webhook"),

@@ -33,7 +33,10 @@ SIDEBAR: Sequence[Sequence[Entry]] = (
         Entry("Inferences", "inferences", "list", "log requests history latency errors cost"),
         Entry("Billing", "billing", "card", "balance credit top-up payment card auto receipts invoices transactions"),
     ),
-    (Entry("Settings", "settings", "gear", "profile security password passkey sessions export delete", also=("/accounts",)),),
+    (
+        Entry("Docs", "docs", "book", "documentation guide help how to api reference"),
+        Entry("Settings", "settings", "gear", "profile security password passkey sessions export delete", also=("/accounts",)),
+    ),
 )
 
 # The menu under the user's own address, between the theme and "Log out".

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from apps.api_keys.queries import keys_of
+from apps.dashboard.docs.tree import TREE
 from apps.dashboard.landing import price_list
 from apps.dashboard.shell import Shell, shell_of
 
@@ -61,8 +62,12 @@ def money(shell: Shell) -> Group:
     )
 
 
+def guide(shell: Shell) -> Group:
+    return Group("Docs", [Item(leaf.title, "book", leaf.url, words=branch.title) for branch in TREE for leaf in branch.leaves])
+
+
 # Later pages add theirs. A group without items is left out.
-SOURCES: Sequence[Callable[[Shell], Group]] = (pages, own_keys, money, models)
+SOURCES: Sequence[Callable[[Shell], Group]] = (pages, own_keys, money, models, guide)
 
 
 @require_safe

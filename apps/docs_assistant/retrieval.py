@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 K1, B = 1.2, 0.6
 HEADING_WEIGHT, PAGE_WEIGHT, PARENT_WEIGHT, ROW_WEIGHT = 4, 2, 1, 2
 HEADING_BONUS = 0.4  # for a section whose heading is all in the question
-SYNONYM_FACTOR, SPELLING_FACTOR = 0.4, 0.7
+SYNONYM_FACTOR, SPELLING_FACTOR, COMPLETION_FACTOR = 0.4, 0.7, 0.8
 MAX_QUERY_TERMS = 48
 MAX_SPELLING_LOOKUPS = 3
 MIN_SPELLING_LENGTH, MAX_SPELLING_LENGTH = 5, 20
@@ -73,6 +73,10 @@ class Index:
             concept[word] = weight
             concepts.append(concept)
         return concepts
+
+    def completions(self, beginning: str) -> Concept:
+        """The terms that a word may become which is still being typed."""
+        return {stem(word): COMPLETION_FACTOR for word in self._spellings if word.startswith(beginning)}
 
     def search(self, concepts: Iterable[Concept], limit: int = 3) -> list[Hit]:
         """The best sections, best first; equal ones in the order of the pages. A concept counts once a section, by its best term."""

@@ -1,0 +1,1 @@
+"""The documentation at /docs: the guide's Markdown (docs/site), and a search over it."""
