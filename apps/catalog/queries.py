@@ -32,8 +32,17 @@ def rates_of(price: Price) -> Rates:
 def model_to_try() -> str | None:
     """The public id of a model that a first call will reach: the built-in one where it runs, else the first with a backend that is not
     known to be down. None when there is none."""
+    by_name = _reachable().order_by(Case(When(public_id=BUILT_IN_MODEL, then=0), default=1), "public_id")
+    return by_name.values_list("public_id", flat=True).first()
+
+
+def model_for_agents() -> str | None:
+    """The first that calls tools and will be reached; None when there is none."""
+    return _reachable().filter(supported_features__contains=["tools"]).order_by("public_id").values_list("public_id", flat=True).first()
+
+
+def _reachable() -> QuerySet[Model]:
+    """With a price, and a backend that is not known to be down."""
     backend = Backend.objects.filter(model=OuterRef("pk"), is_active=True).exclude(probe_ok=False)
     price = Price.objects.filter(model=OuterRef("pk"), effective_from__lte=Now())
-    reachable = Model.objects.filter(Exists(backend), Exists(price), is_active=True)
-    names = reachable.order_by(Case(When(public_id=BUILT_IN_MODEL, then=0), default=1), "public_id").values_list("public_id", flat=True)
-    return names.first()
+    return Model.objects.filter(Exists(backend), Exists(price), is_active=True)

@@ -14,7 +14,7 @@ from apps.accounts.models import Account
 from apps.accounts.viewing import viewing_of
 from apps.api_keys.actions import create_key
 from apps.api_keys.models import ApiKey
-from apps.catalog.queries import BUILT_IN_MODEL, model_to_try
+from apps.catalog.queries import BUILT_IN_MODEL, model_for_agents, model_to_try
 from apps.dashboard.key_forms import SENSIBLE
 from apps.dashboard.keys import never_kept
 from apps.dashboard.log_page import LogPage
@@ -88,7 +88,7 @@ def checklist(request: HttpRequest, progress: Progress, key: ApiKey | None = Non
         "secret": secret,
         "first_key": FIRST_KEY,
         "model": model,
-        "samples": first_call(settings.API_BASE_URL, model, secret, prompt) if model else [],
+        "samples": first_call(settings.API_BASE_URL, model, secret, prompt, agent_model=model_for_agents()) if model else [],
         "asked": 0,
         "pause": PACE[0][1],
         "trouble": progress.trouble,

@@ -19,7 +19,7 @@ from apps.accounts.models import Account
 from apps.api_keys.actions import KeyRevoked, regenerate_key, revoke_key
 from apps.api_keys.models import ApiKey, Scope, State
 from apps.api_keys.queries import IDLE, current_minutes, keys_in_state
-from apps.catalog.queries import model_to_try
+from apps.catalog.queries import model_for_agents, model_to_try
 from apps.dashboard.key_chart import spend_chart
 from apps.dashboard.key_forms import LimitsForm, NewKeyForm
 from apps.dashboard.snippets import first_call
@@ -135,7 +135,11 @@ def _create(request: HttpRequest, account: Account) -> HttpResponse:
 def created(row: ApiKey, secret: str) -> dict[str, object]:
     """What the page shows of a key that was just made."""
     model = model_to_try() if row.scope == Scope.INFERENCE else None
-    return {"key": row, "secret": secret, "samples": first_call(settings.API_BASE_URL, model, secret) if model else []}
+    return {
+        "key": row,
+        "secret": secret,
+        "samples": first_call(settings.API_BASE_URL, model, secret, agent_model=model_for_agents()) if model else [],
+    }
 
 
 def key_list(request: HttpRequest, account: Account) -> KeyList:

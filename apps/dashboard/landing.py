@@ -59,6 +59,11 @@ def _place(price: Price) -> tuple[bool, str]:
     return price.model.public_id == BUILT_IN_MODEL, price.model.public_id.lower()
 
 
+def _agents(prices: list[Price]) -> str | None:
+    """The first that calls tools."""
+    return next((price.model.public_id for price in prices if "tools" in price.model.supported_features), None)
+
+
 @require_safe
 def landing(request: HttpRequest) -> HttpResponse:
     """The same for everyone, but for the way in: who has a session sees the way to the dashboard. No session is read for it."""
@@ -67,7 +72,9 @@ def landing(request: HttpRequest) -> HttpResponse:
     model = example.model.public_id if example else BUILT_IN_MODEL
     context = {
         "prices": prices,
-        "samples": first_call(settings.API_BASE_URL, model, prompt=OUR_PROMPT if model == BUILT_IN_MODEL else PROMPT),
+        "samples": first_call(
+            settings.API_BASE_URL, model, prompt=OUR_PROMPT if model == BUILT_IN_MODEL else PROMPT, agent_model=_agents(prices)
+        ),
         "example": example,
         "receipt": receipt(EXAMPLE, rates_of(example)) if example else None,
         "usage": EXAMPLE,

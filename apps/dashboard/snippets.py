@@ -7,16 +7,17 @@ from apps.core.code_samples import Sample
 PROMPT = "Explain a B-tree in two lines."
 
 
-def first_call(api_base: str, model: str, key: str | None = None, prompt: str = PROMPT) -> list[Sample]:
+def first_call(api_base: str, model: str, key: str | None = None, prompt: str = PROMPT, *, agent_model: str | None) -> list[Sample]:
     """curl, Python, JavaScript and Claude Code against this API (`api_base` without `/v1`).
 
-    With a key the samples carry it; without one they read it from AKASHML_API_KEY.
+    With a key the samples carry it; without one they read it from AKASHML_API_KEY. `agent_model`: one that calls tools, without which
+    Claude Code does nothing; None where there is none yet.
     """
     return [
         Sample("curl", "curl", _curl(api_base, model, key, prompt)),
         Sample("python", "Python", _python(api_base, model, key, prompt)),
         Sample("javascript", "JavaScript", _javascript(api_base, model, key, prompt)),
-        Sample("claude-code", "Claude Code", _claude_code(api_base, model, key)),
+        Sample("claude-code", "Claude Code", _claude_code(api_base, agent_model, key)),
     ]
 
 
@@ -65,9 +66,10 @@ const answer = await client.chat.completions.create({{
 console.log(answer.choices[0].message.content);"""
 
 
-def _claude_code(api_base: str, model: str, key: str | None) -> str:
+def _claude_code(api_base: str, model: str | None, key: str | None) -> str:
+    model, hint = (model, "") if model else ("ORG/MODEL", "# ORG/MODEL: one that calls tools. None is offered here yet.\n")
     return f"""\
-export ANTHROPIC_BASE_URL="{api_base}/anthropic"
+{hint}export ANTHROPIC_BASE_URL="{api_base}/anthropic"
 export ANTHROPIC_AUTH_TOKEN="{key or "$AKASHML_API_KEY"}"
 export ANTHROPIC_DEFAULT_OPUS_MODEL="{model}"
 export ANTHROPIC_DEFAULT_SONNET_MODEL="{model}"

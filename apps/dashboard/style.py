@@ -44,7 +44,7 @@ def style_page(request: HttpRequest) -> HttpResponse:
         "form": ExampleForm(prefix="blank"),
         "refused": refused,
         "icons": sorted(ICONS),
-        "samples": first_call("https://api.example.com", "zai-org/GLM-5.3"),
+        "samples": first_call("https://api.example.com", "zai-org/GLM-5.3", agent_model="zai-org/GLM-5.3"),
         "long_name": LONG_NAME,
         "id": str(uuid7()),
         "amounts": [184_200_000_000, 2_329_000, 184_000, 37, 0, -2_640_000_000],

@@ -24,14 +24,25 @@ def test_colours_change_no_character(text: str, language: str) -> None:
 
 @pytest.mark.parametrize("language", WORDS)
 def test_the_first_call_is_coloured(language: str) -> None:
-    for sample in first_call("https://api.example.com", "org/model", "akml-key"):
+    for sample in first_call("https://api.example.com", "org/model", "akml-key", agent_model="org/agent"):
         if sample.language == language:
             assert '<span class="s">' in highlighted(sample.text, language)
 
 
 def test_a_given_key_is_in_every_sample_and_none_is_without_it() -> None:
-    for sample in first_call("https://api.example.com", "org/model", "akml-key"):
+    for sample in first_call("https://api.example.com", "org/model", "akml-key", agent_model="org/agent"):
         assert "akml-key" in sample.text
         assert "AKASHML_API_KEY" not in sample.text
-    for sample in first_call("https://api.example.com", "org/model"):
+    for sample in first_call("https://api.example.com", "org/model", agent_model=None):
         assert "AKASHML_API_KEY" in sample.text
+
+
+def test_claude_code_is_shown_with_a_model_that_calls_tools_or_says_that_there_is_none() -> None:
+    def shown(agent_model: str | None) -> str:
+        *_, sample = first_call("https://api.example.com", "org/model", agent_model=agent_model)
+        assert sample.language == "claude-code"
+        return sample.text
+
+    assert shown("org/agent").count('="org/agent"') == 3
+    assert "org/model" not in shown("org/agent")
+    assert shown(None).startswith("# ORG/MODEL: one that calls tools.")
