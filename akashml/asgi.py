@@ -27,6 +27,8 @@ from apps.core.middleware import is_api_path, is_management_path
 from apps.gateway.asgi import Receive, Scope, Send, in_time, refused_by_length
 from apps.gateway.door import HttpProtocol as HttpProtocol  # for uvicorn: --http akashml.asgi:HttpProtocol
 from apps.gateway.process import host
+from apps.playground.registry import registry as playground_runs
+from apps.playground.socket import playground_socket
 
 # All views and tags of templates are loaded now: with the first request for one, this would hold up every stream of the process.
 engines.all()
@@ -34,7 +36,7 @@ for status in (400, 403, 404, 500):
     get_resolver().resolve_error_handler(status)
 
 log = logging.getLogger(__name__)
-websockets = Door({})  # addresses and their consumers; the Playground's comes with it
+websockets = Door({} if settings.SERVE == "gateway" else {"/ws/playground": playground_socket})
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,6 +75,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
             await host.stop()
+            await playground_runs.finish()
             await send({"type": "lifespan.shutdown.complete"})
             return
 

@@ -83,6 +83,7 @@ PING_EVERY_S = env.seconds("PING_EVERY_S", 10, 0.1, 600)  # signs of life in str
 METRICS_TOKEN = env.text("METRICS_TOKEN")  # for /metrics from other machines; empty: from this one only
 TRACES = bool(env.text("OTEL_EXPORTER_OTLP_ENDPOINT") or env.text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
 DRAIN_S = env.seconds("DRAIN_S", 15, 0, 600)
+PLAYGROUND_GRACE_S = env.seconds("PLAYGROUND_GRACE_S", 10, 0, 600)  # an answer goes on for so long after its page lost the connection
 LOG_RETENTION_MONTHS = env.integer("LOG_RETENTION_MONTHS", 0, 0, 1200)  # whole months of the inference log that are kept; 0: all
 CORS_ORIGINS = env.words("CORS_ORIGINS")  # web pages of these origins may call the API from a browser; * for any
 for _origin in CORS_ORIGINS:
@@ -178,6 +179,7 @@ CELERY_BEAT_SCHEDULE = {
     "reconcile-payments": {"task": "billing.reconcile", "schedule": 3600, "options": {"expires": 3600}},
     "fold-log": {"task": "usage.fold", "schedule": 10, "options": {"expires": 10}},
     "drop-old-months": {"task": "usage.drop_old_months", "schedule": 3600},
+    "sweep-playground": {"task": "playground.sweep", "schedule": 60, "options": {"expires": 60}},
     "clear-out-accounts": {"task": "accounts.clear_out", "schedule": 3600},
 }
 

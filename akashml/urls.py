@@ -41,6 +41,7 @@ from apps.dashboard.docs import views as docs
 from apps.dashboard.landing import landing
 from apps.dashboard.palette import palette
 from apps.dashboard.style import style_page
+from apps.playground import views as playground
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # staff log in as everybody does, second factor and all
 
@@ -109,6 +110,9 @@ pages: list[URLPattern | URLResolver] = [
     *both("docs", docs.docs, "docs"),
     *both("docs/search", docs.docs_search, "docs-search"),
     *both("docs/<slug:slug>", docs.docs_page, "docs-page"),
+    *both("playground/models", playground.models, "playground-models"),
+    *both("playground/conversations", playground.list_or_create, "playground-conversations"),
+    *both("playground/conversations/<uuid:identifier>", playground.conversation, "playground-conversation"),
     *both("api/schema", SpectacularAPIView.as_view(), "schema"),
     *both("palette", palette, "palette"),
     *both("stripe/webhook", webhook, "stripe-webhook"),

@@ -39,6 +39,7 @@ class Programs:
             *("--fd", str(self.listener.fileno())),
             *("--workers", "1"),
             *("--loop", "uvloop", "--http", "akashml.asgi:HttpProtocol", "--lifespan", "on"),
+            *("--ws", "websockets-sansio", "--ws-per-message-deflate", "false"),
             *("--backlog", str(BACKLOG)),
             *("--timeout-graceful-shutdown", str(math.ceil(settings.DRAIN_S) + AFTER_DRAIN_S - 1)),
             *("--log-level", "info", "--no-access-log", "--no-server-header", "--no-proxy-headers"),

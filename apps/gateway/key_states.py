@@ -39,6 +39,7 @@ class KeyStates:
 
     async def check(self, key: KeyEntry) -> None:
         """Raises Unauthorized, Forbidden and Unavailable."""
+        assert key.id is not None, "whoever has no key is not asked for its state"
         try:
             async with asyncio.timeout(PATIENCE_S):
                 code = await self._batcher.submit(key.id)

@@ -30,7 +30,9 @@ WRONG_KEY = "This API key does not exist or was revoked. Create one under Settin
 
 @dataclass(frozen=True, slots=True)
 class KeyEntry:
-    id: int
+    """Who calls. `id` is None for whoever is logged in and has no key: the Playground."""
+
+    id: int | None
     account_id: int
 
 
