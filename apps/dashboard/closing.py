@@ -10,6 +10,7 @@ from apps.accounts import actions
 from apps.accounts.models import Account, Membership, Role, User
 from apps.api_keys.models import ApiKey
 from apps.billing import cards, credits, payments
+from apps.playground import conversations
 from apps.presets.models import Preset
 
 KEY_NAME = "deleted"
@@ -27,6 +28,7 @@ def delete_user(user: User) -> None:
     # In id order, since closing takes each account's lock.
     for membership in Membership.objects.filter(user=user).select_related("account").order_by("account_id"):
         _leave(membership)
+    conversations.delete_all_of(user)
     actions.erase_user(user)
 
 

@@ -25,10 +25,13 @@ from apps.billing.models import Book, CreditPool, LedgerTransaction, Payment, Pa
 from apps.billing.receipts import FIELDS, details_of
 from apps.catalog.models import Model
 from apps.core.money import usd_from_nano
+from apps.playground.conversations import own
+from apps.playground.exporting import conversation_line, message_line, messages_of
 from apps.presets.models import Content, Preset, PresetVersion
 from apps.usage.models import Dialect, Inference, Status
 
 PAGE = 500  # rows
+PAGE_OF_MESSAGES = 10  # which may have images of many megabytes
 encoder = DjangoJSONEncoder(ensure_ascii=False)
 
 
@@ -44,6 +47,8 @@ async def export(user: User, account: Account) -> AsyncIterator[bytes]:
         ("api_keys", ApiKey.objects.filter(account=account), _key),
         ("presets", Preset.objects.filter(account=account), _preset),
         ("preset_versions", PresetVersion.objects.filter(preset__account=account).select_related("preset"), _preset_version),
+        ("conversations", own(user, account), conversation_line),
+        ("messages", messages_of(user, account), message_line),
         ("credit_pools", CreditPool.objects.filter(account=account), _pool),
         ("payment_methods", PaymentMethod.objects.filter(account=account), _card),
         ("payments", Payment.objects.filter(account=account).select_related("receipt").prefetch_related("reversals"), _payment),
@@ -53,7 +58,7 @@ async def export(user: User, account: Account) -> AsyncIterator[bytes]:
     for name, rows, line in lists:
         yield _member(name) + b"["
         first = True
-        async for page in _pages(rows):
+        async for page in _pages(rows, PAGE_OF_MESSAGES if name == "messages" else PAGE):
             lines = b",\n".join(_json(line(row)) for row in page)
             yield lines if first else b",\n" + lines
             first = False
@@ -61,12 +66,12 @@ async def export(user: User, account: Account) -> AsyncIterator[bytes]:
     yield b"}\n"
 
 
-async def _pages(rows: QuerySet[Any]) -> AsyncIterator[list[Any]]:
+async def _pages(rows: QuerySet[Any], size: int) -> AsyncIterator[list[Any]]:
     rows = rows.order_by("pk")
-    page = await _read(rows[:PAGE])
+    page = await _read(rows[:size])
     while page:
         yield page
-        page = await _read(rows.filter(pk__gt=page[-1].pk)[:PAGE])
+        page = await _read(rows.filter(pk__gt=page[-1].pk)[:size])
 
 
 @sync_to_async
