@@ -25,6 +25,7 @@ from akashml.runner.postgres import Postgres
 ROOT = Path(__file__).resolve().parent.parent
 DAYS = 365
 MODELS = 12
+LARGE = 10  # accounts
 COLUMNS = """id, account_id, api_key_id, model_id, price_id, backend_id, transaction_id, dialect, streamed, status, http_status, finish_reason, error_code,
   prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, estimated, cost, charged, paid_pools, paid_amounts, queue_ms, first_token_ms, total_ms,
   admitted_at, settled_at"""
@@ -50,13 +51,15 @@ INSERT INTO billing_posting (transaction_id, account_id, book, pool_id, amount)
 
 
 class Customer:
-    """An account of the made-up year: a few applications, each with a key, a dialect and one to three models."""
+    """An account of the made-up year: a few applications, each with a key, a dialect and one to three models. The largest have the most of
+    both, and so the most cells for each request."""
 
     def __init__(self, number: int, chance: random.Random, variety: int) -> None:
         self.number = number
+        large = number <= LARGE
         apps = [
-            (number * 100 + n, chance.choice((1, 1, 2, 3)), chance.sample(range(1, MODELS + 1), chance.randint(1, 3)))
-            for n in range(chance.randint(2, 8))
+            (number * 100 + n, chance.choice((1, 1, 2, 3)), chance.sample(range(1, MODELS + 1), 3 if large else chance.randint(1, 3)))
+            for n in range(8 if large else chance.randint(2, 8))
         ]
         self.rows = [self._row(*chance.choice(apps), chance) for _ in range(variety)]
 

@@ -83,7 +83,7 @@ INVARIANTS: dict[str, tuple[str, str]] = {
                  SELECT account_id, 1 AS requests, prompt_tokens + cached_tokens + completion_tokens + reasoning_tokens::bigint AS tokens, cost, charged
                  FROM usage_inference WHERE settled_at < (SELECT settled_until FROM usage_rollupmark)
                  UNION ALL SELECT account_id, requests, prompt_tokens + cached_tokens + completion_tokens + reasoning_tokens, cost, charged FROM usage_foldedmonth) x
-               CROSS JOIN (VALUES (15::smallint), (60), (1440)) g (grain) GROUP BY x.account_id, g.grain) l ON l.account_id = r.account_id AND l.grain = r.grain
+               CROSS JOIN (VALUES (15::smallint), (60), (1440), (-60), (-1440)) g (grain) GROUP BY x.account_id, g.grain) l ON l.account_id = r.account_id AND l.grain = r.grain
              WHERE (r.requests, r.tokens, r.cost, r.charged) IS DISTINCT FROM (l.requests, l.tokens, l.cost, l.charged)""",
     ),
     "I7": (

@@ -19,11 +19,14 @@ from zoneinfo import ZoneInfo
 from django.db import connection
 
 from apps.usage import ranges
+from apps.usage.models import Grain
 from apps.usage.ranges import Bucket, Range
 
 # Codes of a histogram (sql/fold.sql).
 FIRST_TOKEN = 128
 PERCENTILES = (50, 90, 95, 99)
+# Cells in which keys, models and dialects are together already.
+OF_ALL = {Grain.HOUR: Grain.HOUR_OF_ALL, Grain.DAY: Grain.DAY_OF_ALL}
 
 Point = TypeVar("Point")
 
@@ -251,6 +254,7 @@ def _read(
         part._replace(bucket=part.bucket + first) for first, ends in zip(firsts, edges, strict=False) for part in ranges.segments(ends)
     ]
     found: list[list[tuple[int, ...]]] = [[] for _ in edges]
+    together = group in (Group.NONE, Group.STATUS) and filters.models is filters.keys is filters.dialects is None
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT * FROM {function}(%s, %s::int[], %s::smallint[], %s::timestamptz[], %s::timestamptz[], %s, "  # noqa: S608
@@ -258,7 +262,7 @@ def _read(
             [
                 account_id,
                 [part.bucket for part in parts],
-                [int(part.grain) for part in parts],
+                [int(OF_ALL.get(part.grain, part.grain) if together else part.grain) for part in parts],
                 [part.since for part in parts],
                 [part.until for part in parts],
                 group.value,

@@ -62,11 +62,14 @@ class Inference(models.Model):
 
 
 class Grain(models.IntegerChoices):
-    """How long a cell of the sums is, in minutes. Cells begin at whole multiples in UTC; days of any time zone begin at a quarter."""
+    """How long a cell of the sums is, in minutes. Cells begin at whole multiples in UTC; days of any time zone begin at a quarter. Those of
+    all keys, models and dialects of an account together, which have 0 in their place, are told from the others by a negative number."""
 
     QUARTER = 15
     HOUR = 60
     DAY = 1440
+    HOUR_OF_ALL = -60
+    DAY_OF_ALL = -1440
 
 
 class Rollup(models.Model):
@@ -76,9 +79,9 @@ class Rollup(models.Model):
 
     pk = models.CompositePrimaryKey("account_id", "grain", "start", "api_key_id", "model_id", "status", "dialect")
     account_id = models.BigIntegerField()
-    grain = models.SmallIntegerField(choices=Grain, help_text="minutes")
+    grain = models.SmallIntegerField(choices=Grain, help_text="minutes; negative: of all keys, models and dialects")
     start = models.DateTimeField()
-    api_key_id = models.BigIntegerField(help_text="0: without a key")
+    api_key_id = models.BigIntegerField(help_text="0: without a key, or of all")
     model_id = models.BigIntegerField()
     status = models.SmallIntegerField(choices=Status)
     dialect = models.SmallIntegerField(choices=Dialect)

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from apps.usage.figures import Filters, Group, Sums, comparison, durations, forecast, percentile, series, total, totals
+from apps.usage.figures import (
+    Filters,
+    Group,
+    Sums,
+    comparison,
+    duration,
+    durations,
+    durations_together,
+    forecast,
+    percentile,
+    series,
+    together,
+    total,
+    totals,
+)
 from apps.usage.ranges import Bucket, Range, day_of, last_days, month_of
 from apps.usage.rollups import fold, refold
 from tests.gateway.database import Database, utc
@@ -118,6 +133,67 @@ def test_groups_and_filters(log: Database) -> None:
     assert compared.before == by_hand(log, account, utc(2025, 5, 1), utc(2025, 5, 2))
 
 
+@pytest.mark.parametrize("steps", ["none", "one", "many", "one, and again"])
+def test_cells_of_all_keys_and_models_are_what_theirs_come_to(log: Database, steps: str) -> None:
+    """Figures of the account as a whole come from cells of their own: they are those of its keys and models together."""
+    account = log.account()
+    traffic(log, account, utc(2025, 5, 1), 70, 1_500)
+    if steps == "many":
+        while log.rows("SELECT usage_fold(100) AS more")[0].more:
+            pass
+    elif steps != "none":
+        fold()
+    if steps == "one, and again":
+        refold(date(2025, 5, 2))
+    span = Range(utc(2025, 5, 1, 3, 15), utc(2025, 5, 3, 20, 45), NEW_YORK)
+    models, keys = Filters(models=[7, 8]), Filters(keys=[0, 1, 2, 3])  # everything, but not from those cells
+    for bucket in (Bucket.HOUR, Bucket.DAY):
+        for group in (Group.NONE, Group.STATUS):
+            assert series(account, span, bucket, group) == series(account, span, bucket, group, models)
+            assert durations(account, span, bucket, group) == durations(account, span, bucket, group, keys)
+    assert series(account, span, Bucket.DAY).whole == by_hand(log, account, span.start, span.end)
+    only = Filters(statuses=[1, 3])
+    assert total(account, span, only) == by_hand(log, account, span.start, span.end, "status IN (1, 3)")
+
+
+def test_cells_of_all_that_a_migration_made_are_those_of_the_fold(log: Database) -> None:
+    account = log.account()
+    traffic(log, account, utc(2025, 5, 1), 70, 1_500)
+    fold()
+    of_all = "SELECT * FROM usage_rollup WHERE grain < 0 ORDER BY 1, 2, 3, 6"
+    folded = log.rows(of_all)
+    assert {row.grain for row in folded} == {-60, -1440}
+    log.run("DELETE FROM usage_rollup WHERE grain < 0")
+    for statement in import_module("apps.usage.migrations.0006_cells_of_all").SQL.rstrip().rstrip(";").split(";\n"):
+        log.run(statement)
+    assert log.rows(of_all) == folded
+
+
+def test_several_series_in_one_question_are_those_of_each(log: Database) -> None:
+    account = log.account()
+    traffic(log, account, utc(2025, 5, 1), 70, 800)
+    fold()
+    traffic(log, account, datetime.now(UTC) - timedelta(minutes=1), 1, 50)  # not folded, and in several of the ranges
+    recent = last_days(3, datetime.now(UTC) + timedelta(hours=2), NEW_YORK)
+    asked = [
+        (Range(utc(2025, 5, 1), utc(2025, 5, 4), NEW_YORK), Bucket.HOUR),
+        (recent, Bucket.DAY),
+        (Range(utc(2025, 5, 2), utc(2025, 5, 3), NEW_YORK), None),
+        (recent, None),
+    ]
+    for group in (Group.NONE, Group.MODEL):
+        found = together(account, asked, group)
+        timed = durations_together(account, asked, group)
+        for (of, bucket), sums, measured in zip(asked, found, timed, strict=True):
+            if bucket:
+                assert sums == series(account, of, bucket, group)
+                assert measured == durations(account, of, bucket, group)
+            else:
+                assert sums.totals == totals(account, of, group)
+                assert measured.whole == duration(account, of)
+    assert found[1].whole.requests == found[3].whole.requests == 50
+
+
 @pytest.mark.parametrize("folded", [False, True])
 def test_percentiles_are_right_to_a_tenth(log: Database, folded: bool) -> None:
     account = log.account()
@@ -150,7 +226,7 @@ def test_the_forecast_goes_on_at_the_pace_of_the_last_week(log: Database) -> Non
     assert forecast(account, berlin, now).expected is None
     log.run(
         """INSERT INTO usage_rollup SELECT %s, g.grain, date_bin(g.width, t, '2000-01-01Z'), 0, 1, 1, 1, count(*), 0, 0, 0, 0, 3600 * count(*), 3600 * count(*), max(t), '{}'
-           FROM generate_series(%s::timestamptz, %s, '1 hour') t, (VALUES (1440, interval '1 day'), (60, '1 hour'), (15, '15 minutes')) g (grain, width)
+           FROM generate_series(%s::timestamptz, %s, '1 hour') t, (VALUES (-1440, interval '1 day'), (-60, '1 hour'), (15, '15 minutes')) g (grain, width)
            GROUP BY 2, 3""",
         (account, utc(2025, 3, 11, 11), utc(2025, 3, 16, 10)),
     )

@@ -1,5 +1,6 @@
 -- Sums of the inference log: every request is counted in three cells, of a quarter of an hour, an hour and a day (UTC), by account, key,
--- model, status and dialect. Quarters are there because the days of every time zone begin at one.
+-- model, status and dialect. Quarters are there because the days of every time zone begin at one. And in two cells, of an hour and a day, by
+-- account and status alone (grains -60 and -1440): they are few, however many keys and models an account has, and most questions need no others.
 --
 -- A step takes the rows that were settled in [mark, closed) and moves the mark. `closed` is a moment that no settlement can come
 -- before any more: earlier than the start of every transaction that may still write to the log. So each row is folded once, however
@@ -32,11 +33,11 @@ BEGIN
         usage_bucket(i.total_ms) + 256 * coalesce(usage_bucket(i.first_token_ms), 255) AS durations  -- 255: there was no token
       FROM usage_inference i WHERE i.settled_at >= $1 AND i.settled_at < $2
     ), cell AS (
-      SELECT account_id, CASE WHEN grouping(quarter) = 0 THEN 15 WHEN grouping(hour) = 0 THEN 60 ELSE 1440 END AS grain, coalesce(quarter, hour, day) AS start,
-        api_key_id, model_id, status, dialect, count(*) AS requests, sum(prompt_tokens) AS prompt, sum(cached_tokens) AS cached,
+      SELECT account_id, CASE WHEN grouping(quarter) = 0 THEN 15 WHEN grouping(hour) = 0 THEN 60 ELSE 1440 END * CASE grouping(model_id) WHEN 0 THEN 1 ELSE -1 END AS grain,
+        coalesce(quarter, hour, day) AS start, coalesce(api_key_id, 0) AS api_key_id, coalesce(model_id, 0) AS model_id, status, coalesce(dialect, 0) AS dialect, count(*) AS requests, sum(prompt_tokens) AS prompt, sum(cached_tokens) AS cached,
         sum(completion_tokens) AS completion, sum(reasoning_tokens) AS reasoning, sum(cost)::bigint AS cost, sum(charged)::bigint AS charged,
         max(admitted_at) AS last_admitted_at, array_agg(durations) AS durations
-      FROM row GROUP BY account_id, api_key_id, model_id, status, dialect, GROUPING SETS ((quarter), (hour), (day))
+      FROM row GROUP BY account_id, status, GROUPING SETS ((quarter, api_key_id, model_id, dialect), (hour, api_key_id, model_id, dialect), (day, api_key_id, model_id, dialect), (hour), (day))
     ), whole AS MATERIALIZED (
       SELECT account_id, grain, start, api_key_id, model_id, status, dialect, requests, prompt, cached, completion, reasoning, cost, charged, last_admitted_at,
         CASE WHEN requests = 1 AND durations[1] < 255 * 256 THEN ARRAY[256 + (durations[1] & 255), 256 + 128 + (durations[1] >> 8)]::bigint[]  -- most are alone
