@@ -173,9 +173,11 @@ def run(options: argparse.Namespace, server: Postgres) -> int:
         ).fetchone()  # type: ignore[misc]
     from benchmarks.usage_asked import measure, pages, questions
 
-    print(f"{cells:,} cells; the largest account has {largest:,} inferences\n\n{'ms':56} {'p50':>8} {'p95':>8} {'queries':>8} {'kB':>8}")
+    print(f"{cells:,} cells; the largest account has {largest:,} inferences\n")
+    print(f"| {'ms':56} | {'p50':>7} | {'p95':>7} | {'CPU p50':>7} | {'CPU p95':>7} | {'queries':>7} | {'kB':>5} |\n|---|{'---:|' * 6}")
     for line in measure(questions(1, end) | pages(1, end), options.times):
-        print(f"{line.name:56} {line.median:8.1f} {line.high:8.1f} {line.queries:8} {line.size / 1000:8.0f}", flush=True)
+        times = " | ".join(f"{time:7.1f}" for time in (line.median, line.high, line.cpu_median, line.cpu_high))
+        print(f"| {line.name:56} | {times} | {line.queries:7} | {line.size / 1000:5.0f} |", flush=True)
     report = check()
     print(f"\nbooks: {'sound' if report.ok else [violation.detail for violation in report.violations][:5]}")
     return 0 if report.ok else 1

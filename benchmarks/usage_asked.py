@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from asgiref.sync import async_to_sync
@@ -30,11 +31,14 @@ DEEP, DEAR = timedelta(days=200), 1_000
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Milliseconds, statements sent to Postgres, and bytes of the answer (0 where it is none of HTTP)."""
+    """Milliseconds, median and 95th percentile: by the clock, and of CPU, of this process and Postgres's together, which hardly depend on
+    what else the machine does. Statements sent to Postgres, and bytes of the answer (0 where it is none of HTTP)."""
 
     name: str
     median: float
     high: float
+    cpu_median: float
+    cpu_high: float
     queries: int
     size: int
 
@@ -68,7 +72,7 @@ def questions(account: int, now: datetime) -> dict[str, Callable[[], object]]:
 def pages(account: int, now: datetime) -> dict[str, Callable[[], object]]:
     """Whole answers, through Django and its middleware, as one of the account's members sees them."""
     client = logged_in(account)
-    newest = log.page(account, limit=1).rows[0].pk
+    newest, deep = log.page(account, limit=1).rows[0].pk, log.uuid7_floor(now - DEEP)
     addresses = [
         "/dashboard",
         *(f"/usage?range={length}&by={group}" for length in ("24h", "7d", "30d", "90d", "1y") for group in ("model", "key", "status")),
@@ -77,7 +81,7 @@ def pages(account: int, now: datetime) -> dict[str, Callable[[], object]]:
         "/inferences?status=failed",
         "/inferences?first_min=5",
         f"/inferences?cost_min={DEAR}",
-        f"/inferences?before={log.uuid7_floor(now - DEEP)}",
+        f"/inferences?before={deep}",
         f"/inferences/{newest}",
         "/api/v1/usage?range=30d&group_by=model",
         "/api/v1/usage?range=90d&group_by=model&latency=true",
@@ -88,7 +92,7 @@ def pages(account: int, now: datetime) -> dict[str, Callable[[], object]]:
         f"/api/v1/inferences?min_cost={DEAR}",
         f"/api/v1/inferences/{newest}",
     ]
-    return {address.replace(str(newest), "…"): partial(get, client, address) for address in addresses}
+    return {address.replace(str(newest), "…").replace(str(deep), "…"): partial(get, client, address) for address in addresses}
 
 
 def logged_in(account: int) -> Client:
@@ -124,10 +128,21 @@ def measure(asked: Mapping[str, Callable[[], object]], times: int) -> Iterator[T
     for name, ask in asked.items():
         with CaptureQueriesContext(connection) as sent:
             answer = ask()
-        queries, took = len(sent), []
+        queries, took, used = len(sent), [], []
         for _ in range(times):
-            begun = time.perf_counter()
+            begun, cpu = time.perf_counter(), cpu_seconds()
             ask()
             took.append((time.perf_counter() - begun) * 1000)
+            used.append((cpu_seconds() - cpu) * 1000)
         size = answer if isinstance(answer, int) else 0
-        yield Timing(name, statistics.median(took), sorted(took)[int(len(took) * 0.95)], queries, size)
+        yield Timing(name, statistics.median(took), p95(took), statistics.median(used), p95(used), queries, size)
+
+
+def p95(values: Sequence[float]) -> float:
+    return sorted(values)[int(len(values) * 0.95)]
+
+
+def cpu_seconds() -> float:
+    """CPU time that this process and its backend of Postgres have used so far."""
+    backend = Path(f"/proc/{connection.connection.info.backend_pid}/schedstat").read_text()
+    return time.process_time() + int(backend.split()[0]) / 1e9

@@ -189,7 +189,9 @@ def durations_together(
         for number, value, code, count in rows:
             cells[number, value][code] = count
             totals[value][code] += count
-            whole[code] += count
+        for histogram in totals.values():
+            for code, count in histogram.items():
+                whole[code] += count
         order = sorted(totals, key=lambda value: (-sum(totals[value].values()), value))
         points = {value: [_durations(cells.get((number, value), {})) for number in range(len(ends) - 1)] for value in order}
         found.append(Series(ends[:-1], ends[-1], points, {value: _durations(totals[value]) for value in order}, _durations(whole)))
@@ -219,26 +221,37 @@ def forecast(account_id: int, zone: ZoneInfo, now: datetime) -> Forecast:
 
 
 def percentile(histogram: Mapping[int, int], percent: int) -> float | None:
-    """Milliseconds that `percent` of the durations do not exceed, by buckets 0–127 and their counts; None of an empty one.
-
-    Inside of a bucket, which is a fifth wide, durations are taken to lie evenly on a logarithmic scale."""
-    count = sum(histogram.values())
-    if not count:
-        return None
-    wanted = count * percent / 100
-    for bucket in sorted(histogram):
-        if wanted <= histogram[bucket]:
-            return float(2 ** ((bucket - 1 + wanted / histogram[bucket]) / 4)) if bucket else 1.0
-        wanted -= histogram[bucket]
-    return float(2 ** (max(histogram) / 4))
+    """Milliseconds that `percent` of the durations do not exceed, by buckets 0–127 and their counts; None of an empty one."""
+    return _percentiles(sorted(histogram.items()), (percent,)).get(percent)
 
 
 def _durations(histogram: Mapping[int, int]) -> Durations:
-    whole = {code: count for code, count in histogram.items() if code < FIRST_TOKEN}
-    first = {code - FIRST_TOKEN: count for code, count in histogram.items() if code >= FIRST_TOKEN}
-    return Durations(
-        *({percent: value for percent in PERCENTILES if (value := percentile(part, percent)) is not None} for part in (whole, first))
-    )
+    whole: list[tuple[int, int]] = []
+    first: list[tuple[int, int]] = []
+    for code in sorted(histogram):
+        if code < FIRST_TOKEN:
+            whole.append((code, histogram[code]))
+        else:
+            first.append((code - FIRST_TOKEN, histogram[code]))
+    return Durations(_percentiles(whole), _percentiles(first))
+
+
+def _percentiles(buckets: Sequence[tuple[int, int]], percents: Sequence[int] = PERCENTILES) -> dict[int, float]:
+    """Of buckets and their counts, the shortest first, in one pass. Inside of a bucket, which is a fifth wide, durations are taken to lie
+    evenly on a logarithmic scale."""
+    found: dict[int, float] = {}
+    if not buckets:
+        return found
+    count, passed = sum(number for _, number in buckets), 0
+    rest = iter(buckets)
+    bucket, number = next(rest)
+    for percent in percents:
+        wanted = count * percent / 100
+        while passed + number < wanted:
+            passed += number
+            bucket, number = next(rest)
+        found[percent] = float(2 ** ((bucket - 1 + (wanted - passed) / number) / 4)) if bucket else 1.0
+    return found
 
 
 def _edges(of: Range, bucket: Bucket | None) -> list[datetime]:
@@ -272,7 +285,7 @@ def _read(
                 ),
             ],
         )
-        for bucket, *rest in cursor:
+        for bucket, *rest in cursor.fetchall():
             number = bisect_right(firsts, bucket) - 1
             found[number].append((bucket - firsts[number], *rest))
     return found
