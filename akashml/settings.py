@@ -178,6 +178,7 @@ CELERY_BEAT_SCHEDULE = {
     "watch-accounts": {"task": "billing.watch", "schedule": 60, "options": {"expires": 60}},
     "reconcile-payments": {"task": "billing.reconcile", "schedule": 3600, "options": {"expires": 3600}},
     "fold-log": {"task": "usage.fold", "schedule": 10, "options": {"expires": 10}},
+    "fold-platform": {"task": "usage.fold_platform", "schedule": 15, "options": {"expires": 15}},
     "drop-old-months": {"task": "usage.drop_old_months", "schedule": 3600},
     "sweep-playground": {"task": "playground.sweep", "schedule": 60, "options": {"expires": 60}},
     "clear-out-accounts": {"task": "accounts.clear_out", "schedule": 3600},

@@ -42,6 +42,7 @@ from apps.dashboard.landing import landing
 from apps.dashboard.palette import palette
 from apps.dashboard.style import style_page
 from apps.playground import views as playground
+from apps.staff import status
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # staff log in as everybody does, second factor and all
 
@@ -116,6 +117,7 @@ pages: list[URLPattern | URLResolver] = [
     *both("api/schema", SpectacularAPIView.as_view(), "schema"),
     *both("palette", palette, "palette"),
     *both("stripe/webhook", webhook, "stripe-webhook"),
+    *both("status", status.status, "status"),
     *both("style", style_page, "style"),
     *both("style/mails", mail_preview.mails, "mails"),
     *both("style/mails/<slug:kind>", mail_preview.mail, "mail"),

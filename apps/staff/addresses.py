@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from apps.staff import account_page, viewing
+from apps.staff import account_page, operations, viewing
 
 
 def pages() -> list[tuple[str, Callable[..., Any], str]]:
     return [
+        ("operations/", operations.operations, "operations"),
         ("accounts/account/<int:account_id>/desk/", account_page.desk, "account-desk"),
         ("accounts/account/<int:account_id>/view/", viewing.begin_view, "begin-view"),
         ("end-view/", viewing.end_view, "end-view"),
@@ -17,4 +18,4 @@ def pages() -> list[tuple[str, Callable[..., Any], str]]:
 
 
 def menu() -> list[tuple[str, str, str]]:
-    return []
+    return [("Dashboard", "operations", "staff.see_operations")]

@@ -12,6 +12,7 @@ BEGIN
     RETURN false;
   END IF;
   SELECT m.settled_until INTO STRICT mark FROM usage_rollupmark m FOR UPDATE;  -- nobody folds or refolds meanwhile
+  SELECT least(mark, m.settled_until) INTO STRICT mark FROM usage_platformmark m;  -- whose fold comes after (sql/platform.sql)
   EXECUTE format('LOCK TABLE %I IN SHARE ROW EXCLUSIVE MODE', name);
   EXECUTE format('SELECT max(settled_at) FROM %I', name) INTO latest;
   IF latest >= mark THEN RETURN false; END IF;
