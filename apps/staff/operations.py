@@ -20,6 +20,7 @@ from apps.dashboard.charts import Chart, Line, folded, labels_of
 from apps.dashboard.usage_page import percent
 from apps.staff.health import lags
 from apps.usage import platform, ranges
+from apps.usage.models import Grain
 from apps.usage.platform import Cell, Totals
 from apps.usage.ranges import Bucket, Range
 
@@ -170,7 +171,7 @@ def _backend_rows(found: Sequence[Cell], models: dict[int, str]) -> list[Row]:
 
 
 def _top_accounts(of: Range) -> list[TopAccount]:
-    grain = 60 if of.end - of.start <= timedelta(days=8) else 1440
+    grain = Grain.HOUR_OF_ALL if of.end - of.start <= timedelta(days=8) else Grain.DAY_OF_ALL
     with connection.cursor() as cursor:
         cursor.execute(TOP_ACCOUNTS, [grain, of.start, TOP])
         return [
