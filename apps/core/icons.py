@@ -52,6 +52,7 @@ ICONS = {
     "share": '<path d="M8 9.5v-7M5 5l3-3 3 3M3 9v4.5h10V9"/>',
     "shield": '<path d="M8 2 13 3.75v4c0 3-2 5.25-5 6.25-3-1-5-3.25-5-6.25v-4z"/><path d="m5.75 8 1.5 1.5L10.25 6.5"/>',
     "sliders": '<path d="M2.5 5h6M12.5 5h1M2.5 11h1M7.5 11h6"/><circle cx="10.5" cy="5" r="1.75"/><circle cx="5.5" cy="11" r="1.75"/>',
+    "stop": '<rect x="4" y="4" width="8" height="8" rx="1" fill="currentColor"/>',
     "sun": '<circle cx="8" cy="8" r="2.75"/><path d="M8 1.75V3M8 13v1.25M1.75 8H3M13 8h1.25M3.6 3.6l.85.85M11.55 11.55l.85.85M12.4 3.6l-.85.85M4.45 11.55l-.85.85"/>',
     "theme": '<circle cx="8" cy="8" r="5.5"/><path d="M8 2.5v11a5.5 5.5 0 0 0 0-11z" fill="currentColor"/>',
     "tool": '<path d="M13 4.5 10.75 6.5l-1.5-1.5L11.5 2.75A3.5 3.5 0 0 0 7 7L2.75 11.25a1.4 1.4 0 0 0 2 2L9 9a3.5 3.5 0 0 0 4-4.5z"/>',

@@ -1,0 +1,106 @@
+// One conversation: its tree of messages, and the panes that each show a chain of it. Nothing here knows of the page.
+//
+// A message that only this page has yet is `unsent`: it goes along with the next run below it.
+const MOST_TITLE = 80;
+export const MOST_PANES = 4;
+
+export function newPane(model, from = {}) {
+  return { model, system_prompt: "", parameters: {}, head: null, preset: null, ...structuredClone(from) };
+}
+
+export class Conversation {
+  constructor({ id = crypto.randomUUID(), title = "", panes = [], messages = [], draft = null } = {}, saved = false) {
+    Object.assign(this, { id, title, saved, draft, panes: panes.length ? panes : [newPane("")] });
+    this.messages = new Map();
+    this.children = new Map(); // parent's id or null → ids, oldest first
+    for (const message of messages) this.add(message);
+    for (const pane of this.panes) if (!this.messages.has(pane.head)) pane.head = null;
+  }
+
+  add(message) {
+    this.messages.set(message.id, message);
+    const siblings = this.children.get(message.parent) ?? [];
+    if (!siblings.includes(message.id)) this.children.set(message.parent, [...siblings, message.id]);
+    return message;
+  }
+
+  remove(id) {
+    const { parent } = this.messages.get(id);
+    this.messages.delete(id);
+    this.children.set(parent, this.children.get(parent).filter((one) => one !== id));
+  }
+
+  get(id) {
+    return this.messages.get(id) ?? null;
+  }
+
+  // From the root down to the pane's head.
+  chain(pane) {
+    const found = [];
+    for (let message = this.get(pane.head); message; message = this.get(message.parent)) found.push(message);
+    return found.reverse();
+  }
+
+  // The branches a pane may choose from at a message. What another pane shows just now is that pane's.
+  branches(pane, message) {
+    const elsewhere = new Set(this.panes.filter((other) => other !== pane).flatMap((other) => this.chain(other).map(({ id }) => id)));
+    return (this.children.get(message.parent) ?? []).filter((id) => id === message.id || !elsewhere.has(id));
+  }
+
+  // The newest end below a message, for going back to a branch where it was left.
+  endOf(id) {
+    for (;;) {
+      const below = this.children.get(id);
+      if (!below?.length) return id;
+      id = below.at(-1);
+    }
+  }
+
+  // What goes along with a run below `parent`: [first message the server has, or null, the unsent ones from there on].
+  unsentAbove(parent) {
+    const unsent = [];
+    let message = this.get(parent);
+    for (; message?.unsent; message = this.get(message.parent)) unsent.unshift(message);
+    return [message?.id ?? null, unsent];
+  }
+
+  // The panes as the server keeps them: a head that it does not have yet is the nearest one above that it has.
+  get keptPanes() {
+    return this.panes.map((pane) => ({ ...pane, head: this.unsentAbove(pane.head)[0] }));
+  }
+
+  // nano-USD and tokens of all that was answered in it.
+  get totals() {
+    const sums = { cost: 0n, tokens: 0 };
+    for (const { cost, usage } of this.messages.values()) {
+      if (cost) sums.cost += BigInt(cost);
+      if (usage) sums.tokens += (usage.prompt_tokens ?? 0) + (usage.completion_tokens ?? 0);
+    }
+    return sums;
+  }
+
+  get running() {
+    return [...this.messages.values()].filter(({ status }) => status === "running");
+  }
+}
+
+// The text of a message's content, whichever of its two shapes it has.
+export function textOf(content) {
+  if (typeof content === "string") return content;
+  return (content ?? []).filter(({ type }) => type === "text").map(({ text }) => text).join("\n");
+}
+
+export function imagesOf(content) {
+  if (!Array.isArray(content)) return [];
+  return content.filter(({ type }) => type === "image_url").map(({ image_url: image }) => image.url);
+}
+
+export function contentOf(text, images) {
+  if (!images.length) return text;
+  return [...(text ? [{ type: "text", text }] : []), ...images.map((url) => ({ type: "image_url", image_url: { url } }))];
+}
+
+export function titleOf(text) {
+  const line = text.trim().split("\n", 1)[0] || "Image";
+  return line.length > MOST_TITLE ? `${line.slice(0, MOST_TITLE - 1)}…` : line;
+}

@@ -1,0 +1,27 @@
+// On phones one pane is seen at a time: tabs above them, or swiping, show the others.
+import { h } from "./dom.js";
+
+export class Tabs {
+  constructor(bar, place) {
+    Object.assign(this, { bar, place, views: [] });
+    place.addEventListener("scroll", () => this.follow(), { passive: true });
+  }
+
+  draw(views) {
+    this.views = views;
+    this.bar.hidden = views.length < 2;
+    this.bar.replaceChildren(
+      ...views.map((view) => h("button", { type: "button", class: "clip", onclick: () => view.element.scrollIntoView({ inline: "start", block: "nearest", behavior: "smooth" }) }, view.label)),
+    );
+    this.follow();
+  }
+
+  follow() {
+    const { scrollLeft, clientWidth } = this.place;
+    this.mark(this.views[Math.round(scrollLeft / Math.max(1, clientWidth))] ?? this.views[0]);
+  }
+
+  mark(view) {
+    [...this.bar.children].forEach((button, at) => button.setAttribute("aria-current", String(this.views[at] === view)));
+  }
+}
