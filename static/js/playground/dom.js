@@ -28,18 +28,23 @@ export function iconButton(name, label, onclick, more = {}) {
   return h("button", { type: "button", "aria-label": label, title: label, onclick, ...more, class: classes }, icon(name));
 }
 
-// Runs `write` once before the next frame, however often it was asked for.
+// Runs `write` once before the next frame, however often it was asked for; where several wait, as many as fit, the rest a frame later.
+const BUDGET_MS = 6;
 const writes = new Set();
 
 export function onNextFrame(write) {
-  if (!writes.size) {
-    requestAnimationFrame(() => {
-      const all = [...writes];
-      writes.clear();
-      for (const one of all) one();
-    });
-  }
+  if (!writes.size) requestAnimationFrame(frame);
   writes.add(write);
+}
+
+function frame() {
+  const until = performance.now() + BUDGET_MS;
+  for (const write of writes) {
+    writes.delete(write);
+    write();
+    if (performance.now() > until) break;
+  }
+  if (writes.size) requestAnimationFrame(frame);
 }
 
 // Runs `action` when it has not been asked for again during `ms`; `.now()` runs what waits at once.

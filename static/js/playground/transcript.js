@@ -2,12 +2,12 @@
 import { h, icon, onNextFrame } from "./dom.js";
 import { MessageView } from "./message.js";
 
-const SHOWN = 30;
+const SHOWN = 12; // at first, and with each step up
 const NEAR_END_PX = 64;
 
 export class Transcript {
   constructor(context, empty) {
-    Object.assign(this, { context, empty, views: new Map(), left: SHOWN, stuck: true, dirty: new Set() });
+    Object.assign(this, { context, empty, views: new Map(), stuck: true, dirty: new Set() });
     this.more = h("button", { class: "button ghost small earlier", type: "button", hidden: true, onclick: () => this.earlier() });
     this.list = h("div", { class: "messages" });
     this.element = h("div", { class: "transcript", tabindex: "0", role: "region" }, this.more, this.list);
