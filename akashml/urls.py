@@ -43,6 +43,7 @@ from apps.dashboard.palette import palette
 from apps.dashboard.style import style_page
 from apps.playground import views as playground
 from apps.staff import status
+from apps.playground.page import page as playground_page
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # staff log in as everybody does, second factor and all
 
@@ -111,6 +112,7 @@ pages: list[URLPattern | URLResolver] = [
     *both("docs", docs.docs, "docs"),
     *both("docs/search", docs.docs_search, "docs-search"),
     *both("docs/<slug:slug>", docs.docs_page, "docs-page"),
+    *both("playground", playground_page, "playground"),
     *both("playground/models", playground.models, "playground-models"),
     *both("playground/conversations", playground.list_or_create, "playground-conversations"),
     *both("playground/conversations/<uuid:identifier>", playground.conversation, "playground-conversation"),

@@ -28,6 +28,7 @@ class Entry:
 SIDEBAR: Sequence[Sequence[Entry]] = (
     (
         Entry("Dashboard", "dashboard", "home", "overview start balance"),
+        Entry("Playground", "playground", "play", "chat compare models try prompt test"),
         Entry("API keys", "api-keys", "key", "token secret limits rate management"),
         Entry("Usage", "usage", "usage", "spend cost tokens charts forecast export trend"),
         Entry("Inferences", "inferences", "list", "log requests history latency errors cost"),
