@@ -1,0 +1,160 @@
+"""Promise: in the Playground people ask models side by side, stop, ask again, edit, choose between branches, and find all of it again
+after a reload; each answer says what it cost and leads to the log."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from apps.accounts.actions import Registered
+from apps.billing.credits import grant_credit
+from apps.billing.models import PoolKind
+from apps.catalog.models import Model
+from apps.core.ids import uuid7
+from tests.browser.soundness import assert_sound
+from tests.browser.talking import answers, ask, choose_model, expect_finished, open_playground, pane
+from tests.browser.watching import Watch
+from tests.fakes import FakeBackend
+from tests.gateway.calls import offer
+from tests.gateway.customers import TestModel
+from tests.gateway.processes import GatewayProcess
+
+pytest_plugins = ["tests.fakes.fixtures"]
+WIDTHS = (320, 390, 1024, 1440)
+
+
+@pytest.fixture
+def model(backend: FakeBackend, site: GatewayProcess, member: Registered) -> TestModel:
+    grant_credit(member.account.pk, 10**9, PoolKind.PROMOTION, f"test:{uuid7()}")
+    offered = offer(site, backend.base_url)
+    Model.objects.filter(pk=offered.pk).update(supported_sampling_parameters=["temperature", "max_tokens", "stop"])
+    return offered
+
+
+@pytest.mark.timeout(300)
+def test_compare_stop_again_edit_and_come_back(customer_page: Page, model: TestModel, site: GatewayProcess, backend: FakeBackend) -> None:
+    page, other = customer_page, offer(site, backend.base_url)
+    open_playground(page, f"?model={model.name}")
+    assert_sound(page, widths=WIDTHS)
+    page.get_by_role("button", name="Add a model").click()
+    choose_model(page, other.name, 2)
+    backend.reply("First **answer**", completion_tokens=2)
+    ask(page, "A question for both")
+    for number in (1, 2):
+        expect_finished(page, number)
+        expect(answers(page, number).locator("strong")).to_have_text("answer")
+        expect(answers(page, number).locator(".stats-line")).to_contain_text(re.compile(r"2 tokens.*\$0\.\d+.*to first token"))
+    assert {record.json["model"] for record in backend.requests} == {model.name, other.name}
+
+    # Each pane has settings of its own.
+    pane(page, 1).get_by_role("button", name="Settings", exact=True).click()
+    settings = page.get_by_role("complementary", name="Settings of pane 1")
+    settings.get_by_label("System prompt").fill("Be brief.")
+    settings.get_by_role("spinbutton", name="Temperature").fill("9")
+    expect(settings.get_by_text("Temperature must be at most 2.")).to_be_visible()
+    settings.get_by_role("spinbutton", name="Temperature").fill("0.5")
+    assert_sound(page, widths=WIDTHS)
+    settings.get_by_role("button", name="Close settings").click()
+    backend.reply("Again")
+    asked = len(backend.requests)
+    answers(page, 1).get_by_role("button", name="Generate again").click()
+    expect(answers(page, 1).locator(".answer")).to_have_text("Again")
+    expect_finished(page, 1)
+    assert len(backend.requests) == asked + 1
+    request = backend.last.json
+    assert request["temperature"] == 0.5
+    assert request["messages"] == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "A question for both"}]
+
+    # Both answers stay, as branches; so does what was asked before an edit.
+    branches = answers(page, 1).get_by_role("group", name="Branches")
+    expect(branches).to_have_text("2/2")
+    branches.get_by_role("button", name="Earlier branch").click()
+    expect(answers(page, 1).locator(".answer")).to_have_text("First answer")
+    question = pane(page, 1).locator(".message.user")
+    question.hover()
+    question.get_by_role("button", name="Edit message").click()
+    page.get_by_role("textbox", name="Edit message").fill("An edited question")
+    page.get_by_role("textbox", name="Edit message").press("Control+Enter")
+    expect_finished(page, 1)
+    expect(pane(page, 1).locator(".message.user .branches")).to_have_text("2/2")
+    assert backend.last.json["messages"][-1] == {"role": "user", "content": "An edited question"}
+    expect(pane(page, 2).locator(".message.user")).to_have_text("A question for both")
+
+    # What is stopped stays, and ends at the backend.
+    gate = backend.gate("before_chunk:2")
+    backend.reply(chunks=["half ", "an ", "answer"])
+    ask(page, "A long one")
+    gate.wait_reached(2)
+    expect(answers(page, 1).last.locator(".answer")).to_have_text("half an")
+    page.get_by_role("button", name="Stop").click()
+    backend.wait_for(lambda: backend.open == 0)
+    gate.release()
+    expect_finished(page, 1)
+    expect(answers(page, 1).last.locator(".stats-line")).to_contain_text("Stopped")
+
+    # All of it is there after a reload, with what was being written.
+    with page.expect_response(lambda answer: answer.request.method == "PATCH" and "A draft" in (answer.request.post_data or "")):
+        page.get_by_label("Message", exact=True).fill("A draft")
+    page.reload()
+    expect(page.get_by_label("Message", exact=True)).to_have_value("A draft")
+    expect(answers(page, 1)).to_have_count(2)
+    expect(answers(page, 1).last.locator(".answer")).to_have_text("half an")
+    expect(page.get_by_role("heading", level=1)).to_have_text("A question for both")
+    page.get_by_role("button", name="View code").click()
+    code = page.get_by_role("dialog", name="View code")
+    expect(code.get_by_role("region", name="curl")).to_contain_text("An edited question")
+    expect(code.get_by_role("region", name="curl")).to_contain_text("$AKASHML_API_KEY")
+    assert_sound(page, widths=WIDTHS)
+    page.keyboard.press("Escape")
+    answers(page, 1).first.get_by_title("Open this inference in the log").click()
+    expect(page).to_have_url(re.compile("/inferences/"))
+
+
+@pytest.mark.timeout(300)
+def test_pictures_tools_and_errors_say_what_to_do(
+    customer_page: Page, model: TestModel, member: Registered, site: GatewayProcess, backend: FakeBackend, watch: Watch
+) -> None:
+    page = customer_page
+    Model.objects.filter(pk=model.pk).update(
+        supported_features=["chat", "streaming", "tools", "vision"], input_modalities=["text", "image"]
+    )
+    open_playground(page, f"?model={model.name}")
+    # A picture that is pasted goes along as it is.
+    page.get_by_label("Message", exact=True).evaluate(PASTE)
+    expect(page.get_by_role("img", name="Picture 1")).to_be_visible()
+    backend.reply(tool_calls=[{"id": "call_1", "name": "get_weather", "arguments": '{"city": "Paris"}'}])
+    ask(page, "What is on it?")
+    expect_finished(page)
+    kinds = [part["type"] for part in backend.last.json["messages"][-1]["content"]]
+    assert kinds == ["text", "image_url"]
+    # The call of a tool is answered by hand.
+    expect(answers(page).locator(".tool-call")).to_contain_text("get_weather")
+    assert_sound(page, widths=WIDTHS)
+    backend.reply("It is warm")
+    page.get_by_label("Result of get_weather").fill('{"celsius": 25}')
+    page.get_by_role("button", name="Send result").click()
+    expect(answers(page).last.locator(".answer")).to_have_text("It is warm")
+    assert backend.last.json["messages"][-1] == {"role": "tool", "tool_call_id": "call_1", "content": '{"celsius": 25}'}
+    expect_finished(page)
+
+    # A backend that fails: in words, and once more.
+    backend.refuse()
+    ask(page, "And tomorrow?")
+    failed = answers(page).last.get_by_role("alert")
+    expect(failed).to_be_visible()
+    backend.accept()
+    backend.reply("Rain")
+    failed.get_by_role("button", name="Try again").click()
+    expect(answers(page).last.locator(".answer")).to_have_text("Rain")
+    assert_sound(page, widths=WIDTHS)
+
+
+# A red dot of one pixel, as a clipboard holds it.
+PASTE = """(area) => {
+  const bytes = Uint8Array.from(atob("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="), (c) => c.charCodeAt(0));
+  const data = new DataTransfer();
+  data.items.add(new File([bytes], "dot.png", { type: "image/png" }));
+  area.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+}"""
