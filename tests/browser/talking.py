@@ -22,7 +22,7 @@ def choose_model(page: Page, name: str, number: int = 1) -> None:
     pane(page, number).get_by_role("button", name="Choose another").click()
     picker = page.get_by_role("dialog", name="Choose a model")
     picker.get_by_role("combobox", name="Search models").fill(name)
-    picker.get_by_role("option").first.click()
+    picker.get_by_role("listbox").get_by_role("option").first.click()
     expect(pane(page, number).locator(".model-pick")).to_have_attribute("title", name)
 
 

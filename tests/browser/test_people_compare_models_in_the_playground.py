@@ -29,7 +29,7 @@ WIDTHS = (320, 390, 1024, 1440)
 def model(backend: FakeBackend, site: GatewayProcess, member: Registered) -> TestModel:
     grant_credit(member.account.pk, 10**9, PoolKind.PROMOTION, f"test:{uuid7()}")
     offered = offer(site, backend.base_url)
-    Model.objects.filter(pk=offered.pk).update(supported_sampling_parameters=["temperature", "max_tokens", "stop"])
+    Model.objects.filter(public_id=offered.name).update(supported_sampling_parameters=["temperature", "max_tokens", "stop"])
     return offered
 
 
@@ -38,7 +38,7 @@ def test_compare_stop_again_edit_and_come_back(customer_page: Page, model: TestM
     page, other = customer_page, offer(site, backend.base_url)
     open_playground(page, f"?model={model.name}")
     assert_sound(page, widths=WIDTHS)
-    page.get_by_role("button", name="Add a model").click()
+    page.get_by_role("button", name="Add model").click()
     choose_model(page, other.name, 2)
     backend.reply("First **answer**", completion_tokens=2)
     ask(page, "A question for both")
@@ -46,11 +46,11 @@ def test_compare_stop_again_edit_and_come_back(customer_page: Page, model: TestM
         expect_finished(page, number)
         expect(answers(page, number).locator("strong")).to_have_text("answer")
         expect(answers(page, number).locator(".stats-line")).to_contain_text(re.compile(r"2 tokens.*\$0\.\d+.*to first token"))
-    assert {record.json["model"] for record in backend.requests} == {model.name, other.name}
+    assert {record.json["model"] for record in backend.requests} == {model.upstream, other.upstream}
 
     # Each pane has settings of its own.
     pane(page, 1).get_by_role("button", name="Settings", exact=True).click()
-    settings = page.get_by_role("complementary", name="Settings of pane 1")
+    settings = page.get_by_role("region", name="Settings of pane 1")
     settings.get_by_label("System prompt").fill("Be brief.")
     settings.get_by_role("spinbutton", name="Temperature").fill("9")
     expect(settings.get_by_text("Temperature must be at most 2.")).to_be_visible()
@@ -77,10 +77,11 @@ def test_compare_stop_again_edit_and_come_back(customer_page: Page, model: TestM
     question.get_by_role("button", name="Edit message").click()
     page.get_by_role("textbox", name="Edit message").fill("An edited question")
     page.get_by_role("textbox", name="Edit message").press("Control+Enter")
+    expect(answers(page, 1).locator(".answer")).to_have_text("Again")
     expect_finished(page, 1)
     expect(pane(page, 1).locator(".message.user .branches")).to_have_text("2/2")
     assert backend.last.json["messages"][-1] == {"role": "user", "content": "An edited question"}
-    expect(pane(page, 2).locator(".message.user")).to_have_text("A question for both")
+    expect(pane(page, 2).locator(".message.user .you")).to_have_text("A question for both")
 
     # What is stopped stays, and ends at the backend.
     gate = backend.gate("before_chunk:2")
@@ -88,7 +89,7 @@ def test_compare_stop_again_edit_and_come_back(customer_page: Page, model: TestM
     ask(page, "A long one")
     gate.wait_reached(2)
     expect(answers(page, 1).last.locator(".answer")).to_have_text("half an")
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
     backend.wait_for(lambda: backend.open == 0)
     gate.release()
     expect_finished(page, 1)
@@ -117,7 +118,7 @@ def test_pictures_tools_and_errors_say_what_to_do(
     customer_page: Page, model: TestModel, member: Registered, site: GatewayProcess, backend: FakeBackend, watch: Watch
 ) -> None:
     page = customer_page
-    Model.objects.filter(pk=model.pk).update(
+    Model.objects.filter(public_id=model.name).update(
         supported_features=["chat", "streaming", "tools", "vision"], input_modalities=["text", "image"]
     )
     open_playground(page, f"?model={model.name}")

@@ -84,7 +84,7 @@ export class PaneView {
       "div",
       { class: "empty" },
       icon("play"),
-      h("h3", {}, model ? `Ask ${this.label}` : this.pane.model ? "This model is no longer offered" : "Choose a model"),
+      h("h2", {}, model ? `Ask ${this.label}` : this.pane.model ? "This model is no longer offered" : "Choose a model"),
       h("p", {}, model ? (model.description ?? "What you write below goes to this model, with the settings of this pane.") : "Pick one at the top of this pane."),
       badges.length ? h("span", { class: "badges" }, badges.map((one) => h("span", { class: "badge line" }, one.replaceAll("_", " ")))) : null,
     );

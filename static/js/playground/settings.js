@@ -18,7 +18,7 @@ export class Settings {
     this.save = h("button", { class: "button small", type: "button", hidden: true, onclick: savePreset }, "Save as preset");
     const reset = h("button", { class: "button ghost small", type: "button", onclick: () => this.reset() }, "Reset all");
     this.element = h(
-      "aside",
+      "section",
       { class: "pane-settings", hidden: true, "aria-label": "Settings of this pane" },
       h("header", {}, h("h2", {}, "Settings"), iconButton("x", "Close settings", close)),
       h("div", { class: "field" }, h("label", { for: id }, "System prompt"), this.prompt),
