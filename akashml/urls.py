@@ -42,8 +42,8 @@ from apps.dashboard.landing import landing
 from apps.dashboard.palette import palette
 from apps.dashboard.style import style_page
 from apps.playground import views as playground
-from apps.staff import status
 from apps.playground.page import page as playground_page
+from apps.staff import status
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # staff log in as everybody does, second factor and all
 
