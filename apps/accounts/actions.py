@@ -9,6 +9,7 @@ from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
 
 from apps.accounts.models import Account, AccountStatus, Membership, Role, Session, User
 from apps.accounts.queries import account_of, user_by_email
@@ -106,12 +107,18 @@ def release_address(email: str, *, keep: User) -> None:
 
 
 def delete_unverified(user: User) -> None:
-    """Delete a user who never could log in, and their account. Call it inside a transaction."""
+    """Delete a user who never could log in, and their account. An account in whose books something stands (staff granted it credit) stays
+    in them, closed, without anybody. Call it inside a transaction."""
     accounts = list(Account.objects.filter(memberships__user=user))
     user.delete()
     for account in accounts:
-        if not account.memberships.exists():
-            account.delete()
+        if account.memberships.exists():
+            continue
+        try:
+            with transaction.atomic():
+                account.delete()
+        except ProtectedError:
+            close_account(account)
 
 
 def erase_user(user: User) -> None:

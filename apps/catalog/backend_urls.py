@@ -61,9 +61,27 @@ def refuse_private_address(ip: str, allow_private: bool) -> None:
         raise ValueError(f"the backend's address {PRIVATE_TEXT}")
 
 
-def _refuse_private_host(host: str, literal: IPAddress | None) -> None:
+def refuse_private_spelling(url: str, allow_private: bool) -> None:
+    """Judge an address that an engine will fetch by what it says, without asking anybody. ValueError when it names no host, or one
+    inside a private network and that is not allowed. A name that leads there all the same is the engine's own to refuse."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        host = ""
+    if not host:
+        raise ValueError("this is not an address with a host")
+    if not allow_private and _is_spelled_private(host, _literal_address(host)):
+        raise ValueError(f"{host!r} is inside a private network")
+
+
+def _is_spelled_private(host: str, literal: IPAddress | None) -> bool:
     name = host.rstrip(".").lower()
-    if any(name == suffix or name.endswith(f".{suffix}") for suffix in PRIVATE_SUFFIXES):
+    named = any(name == suffix or name.endswith(f".{suffix}") for suffix in PRIVATE_SUFFIXES)
+    return named or (literal is not None and _is_private(literal))
+
+
+def _refuse_private_host(host: str, literal: IPAddress | None) -> None:
+    if _is_spelled_private(host, None):
         raise ValueError(f"{host!r} {PRIVATE_TEXT}")
     addresses = [literal] if literal else _resolve(host)
     if any(_is_private(address) for address in addresses):

@@ -200,7 +200,10 @@ def key_refusal(code: int) -> ApiError:
     if code == KEY_EXPIRED:
         return Unauthorized("This API key has expired. Create a new one under Settings → API Keys.", code="expired_api_key")
     if code == SUSPENDED:
-        return Forbidden("This account is suspended. Write to support to have it reinstated.", code="account_suspended")
+        return Forbidden(
+            "This account is suspended. If it owes money, a top-up under Settings → Billing lifts that; otherwise write to support.",
+            code="account_suspended",
+        )
     return Unauthorized("This API key does not exist or was revoked. Create one under Settings → API Keys.")
 
 

@@ -13,6 +13,7 @@ from django.db import Error as DatabaseError
 
 from apps.catalog.pricing import Rates
 from apps.catalog.snapshot import Catalog, ModelEntry, read_catalog
+from apps.gateway.database import ENDS
 from apps.gateway.errors import ModelNotFound
 
 log = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class CatalogCache:
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(
-                    settings.DATABASE_URL, autocommit=True, application_name="akashml catalog"
+                    settings.DATABASE_URL, autocommit=True, application_name="akashml catalog", **ENDS
                 ) as connection:
                     await connection.execute("LISTEN catalog_changed")
                     await self._read()

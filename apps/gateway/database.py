@@ -31,9 +31,8 @@ SESSION = "SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_s
 # killed, and what is left waits for a lock that nobody gives back) would hold the link for as long as it lives.
 ANSWER_S = 15.0
 
-# A server that has gone without a word (its machine died, the network is cut) is given up after about twenty seconds, not after the
-# kernel's quarter of an hour. Of no effect on a unix socket.
-KEEPALIVE: dict[str, Any] = {"keepalives_idle": 10, "keepalives_interval": 3, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+
+ENDS: dict[str, Any] = settings.POSTGRES_ENDS
 
 
 class OutcomeUnknown(Unavailable):
@@ -57,10 +56,9 @@ class Link:
                 self._connection = await psycopg.AsyncConnection.connect(
                     settings.DATABASE_URL,
                     autocommit=True,
-                    connect_timeout=5,
                     application_name=f"akashml {self.name}",
                     prepare_threshold=0,
-                    **KEEPALIVE,
+                    **ENDS,
                 )
                 await self._connection.execute(self._setup, prepare=False)
                 self._statements.clear()

@@ -16,13 +16,16 @@ from apps.catalog.pricing import Rates, Usage, cost_pico
 from apps.core.money import nano_from_pico
 from apps.usage.models import Status
 
-# Parts of a message that are pictures or recordings, by bytes or by address: models take some hundreds to two thousand tokens for one.
-ATTACHMENTS = ("image_url", "input_audio")
+# Parts of a message that are pictures, recordings or files, by bytes or by address: models take some hundreds to two thousand tokens for
+# one, and for a file what its text comes to, which cannot be seen from here.
+ATTACHMENTS = ("image_url", "input_audio", "file")
 TOKENS_PER_ATTACHMENT = 2_000
 # Byte-level vocabularies average four bytes a token in English, three in code, two to three in scripts of three-byte characters.
 LEAST_BYTES_PER_TOKEN = 2
 USUAL_BYTES_PER_TOKEN = 4
 TOKENS_PER_MESSAGE = 4
+# A longer prompt is estimated by its length: to look through megabytes of it would hold up every stream of the process.
+MOST_LOOKED_THROUGH = 262_144  # bytes
 _WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
 
 
@@ -31,26 +34,25 @@ def prompt_upper_bound(text_bytes: int, attachments: int = 0) -> int:
     return max(0, text_bytes) // LEAST_BYTES_PER_TOKEN + attachments * TOKENS_PER_ATTACHMENT + 8
 
 
-def prompt_estimate(messages: bytes, extra_bytes: int = 0) -> int:
+def prompt_estimate(messages: bytes, extra_bytes: int = 0, *, attachments: int = 0, attachment_bytes: int = 0) -> int:
     """Tokens of a prompt, as close as can be without its tokenizer. Parses the messages: not for the usual path.
 
-    `extra_bytes` of JSON besides the messages (tools, schemas) are in the prompt too."""
+    `extra_bytes` of JSON besides the messages (tools, schemas) are in the prompt too. `attachments`, and their bytes within the messages,
+    are what is known of them already: they count where the messages are too long to be looked through."""
+    if len(messages) > MOST_LOOKED_THROUGH:
+        text_bytes = max(0, len(messages) - attachment_bytes) + extra_bytes
+        return text_bytes // USUAL_BYTES_PER_TOKEN + attachments * TOKENS_PER_ATTACHMENT
     texts: list[str] = []
-    attachments = 0
+    found = 0
     try:
         decoded = msgspec.json.decode(messages)
     except (msgspec.MsgspecError, ValueError, RecursionError):  # nested too deep, not UTF-8: a settlement must not fail over it
         return (len(messages) + extra_bytes) // USUAL_BYTES_PER_TOKEN
     for message in decoded if isinstance(decoded, list) else [decoded]:
-        attachments += _collect(message, texts, depth=0)
+        found += _collect(message, texts, depth=0)
         texts.append("")
     text = "".join(texts)
-    return (
-        text_estimate(text)
-        + TOKENS_PER_MESSAGE * texts.count("")
-        + extra_bytes // USUAL_BYTES_PER_TOKEN
-        + attachments * TOKENS_PER_ATTACHMENT
-    )
+    return text_estimate(text) + TOKENS_PER_MESSAGE * texts.count("") + extra_bytes // USUAL_BYTES_PER_TOKEN + found * TOKENS_PER_ATTACHMENT
 
 
 def text_estimate(text: str) -> int:

@@ -11,9 +11,11 @@ from allauth.socialaccount.models import SocialAccount
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts.models import Account, Membership, Session, User
+from apps.accounts.models import Account, AccountStatus, Membership, Session, User
 from apps.accounts.queries import user_by_email
 from apps.accounts.tasks import UNVERIFIED_KEPT, clear_out
+from apps.billing.credits import grant_credit
+from apps.billing.models import PoolKind
 from tests.accounts.test_google_and_github_log_in import through
 from tests.accounts.test_signing_up_verifies_the_address import CONFIRM, forget_attempts
 from tests.accounts.visitors import code_in, is_logged_in, last_mail_to, link_in, log_in, mails_to, new_member, sign_up, visitor
@@ -125,6 +127,27 @@ def test_the_old_address_learns_of_the_change_and_no_longer_logs_in() -> None:
         fresh = visitor()
         log_in(fresh, address)
         assert is_logged_in(fresh) == works
+
+
+def test_who_was_granted_credit_before_they_verified_goes_too_and_their_books_stay() -> None:
+    """Nor do they keep the address from who proves it, or the rest from being cleared out."""
+    proved, stale, after = new_email(), new_email(), new_email()
+    for email in (proved, stale, after):
+        squat(email)
+    accounts = {email: Membership.objects.get(user__email=email).account for email in (proved, stale)}
+    for account in accounts.values():
+        grant_credit(account.pk, 1_000_000_000, PoolKind.PROMOTION, f"early:{account.pk}")
+    owner, client = new_member(), visitor()
+    log_in(client, owner.user.email)
+    client.post("/accounts/email/", {"email": proved, "action_add": ""})
+    client.post(CONFIRM, {"code": code_in(last_mail_to(proved))})
+    assert user_by_email(proved) == owner.user
+    long_ago = timezone.now() - UNVERIFIED_KEPT - timedelta(minutes=1)
+    User.objects.filter(email__in=(stale, after)).update(date_joined=long_ago)
+    clear_out()
+    assert user_by_email(stale) is None
+    assert user_by_email(after) is None
+    assert {Account.objects.get(pk=account.pk).status for account in accounts.values()} == {AccountStatus.CLOSED}
 
 
 def test_what_nobody_verified_is_gone_after_a_week() -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from unittest import mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.catalog.pricing import Rates, Usage
-from apps.catalog.snapshot import ModelEntry
+from apps.catalog.snapshot import BackendEntry, ModelEntry
+from apps.gateway import metering
+from apps.gateway.errors import BadRequest
 from apps.gateway.metering import charge, output_estimate, prompt_estimate, prompt_upper_bound, text_estimate
 from apps.gateway.openai.chat import chat_completions
 from apps.gateway.plan import plan
@@ -24,6 +27,7 @@ contents = st.one_of(
     st.text(max_size=300), st.lists(st.fixed_dictionaries({"type": st.just("text"), "text": st.text(max_size=100)}), max_size=3)
 )
 messages = st.lists(st.fixed_dictionaries({"role": st.sampled_from(["user", "system"]), "content": contents}), min_size=1, max_size=4)
+BACKEND = BackendEntry(1, "http://b/v1", "", "upstream", 1, None, 1.0, 1.0, 1.0, None)
 MODEL = ModelEntry(1, "m", "m", "", 0, 8_192, None, 1_024, "", (), (), (), frozenset(), {}, (), ())
 
 
@@ -56,11 +60,29 @@ def test_hostile_prompts_are_counted_too(raw):
         {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 400_000}},
         {"type": "image_url", "image_url": {"url": "https://example.com/picture.png"}},
         {"type": "input_audio", "input_audio": {"data": "A" * 400_000, "format": "wav"}},
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64," + "A" * 400_000}},
     ],
 )
 def test_a_picture_or_a_recording_counts_as_one_however_it_is_given(part):
     request = chat_completions.parse(json.dumps({"model": "m", "messages": [{"role": "user", "content": [part]}]}).encode())
     assert 2_000 <= request.prompt_estimate() <= request.prompt_bound() < 2_100
+
+
+@pytest.mark.parametrize("filling", ["1,", "[],", '"a",', '"字",'])
+def test_a_prompt_of_megabytes_is_not_looked_through(filling):
+    """Whatever it is made of: looking through this took seconds, in which no stream of the process went on."""
+    values = (filling * (2_000_000 // len(filling.encode()))).rstrip(",")
+    part = '{"type":"x","d":[' + values + "]}"
+    request = chat_completions.parse(f'{{"model":"m","messages":[{{"role":"user","content":[{part}]}}]}}'.encode())
+    with mock.patch.object(metering, "_collect", side_effect=AssertionError("it was looked through")):
+        assert 400_000 < request.prompt_estimate() <= request.prompt_bound()
+
+
+def test_messages_that_must_be_taken_apart_are_bounded():
+    values = "[]," * 1_000_000 + "1"
+    body = '{"model":"m","function_call":"none","messages":[{"role":"user","content":[{"type":"x","d":[' + values + "]}]}]}"
+    with pytest.raises(BadRequest, match="at most 1000000 values"):
+        chat_completions.parse(body.encode()).for_backend(MODEL, BACKEND, None)
 
 
 @pytest.mark.parametrize(

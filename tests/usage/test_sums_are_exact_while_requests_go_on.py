@@ -16,6 +16,7 @@ from django.test import override_settings
 
 from apps.core.ids import uuid7_floor
 from apps.gateway.ledger_check import INVARIANTS, violations
+from apps.gateway.settlement import SETTLED_BEFORE
 from apps.usage.figures import total
 from apps.usage.models import Status
 from apps.usage.ranges import month_of
@@ -115,6 +116,9 @@ def test_a_dropped_month_is_counted_for_ever(money: Database) -> None:
         assert money.inference(kept).charged == 100
         [month] = rows("SELECT month, requests, prompt_tokens, cost, charged FROM usage_foldedmonth WHERE account_id = %s", (account,))
         assert month == (date(2031, 1, 1), 2, 7, 1200, 900)
+        assert [row for _, query in INVARIANTS.values() for row in money.connection.execute(query)] == []
+        [again] = money.settle(Ending(late, account, cost=300, prompt_tokens=7))  # an old file of the journal that is replayed
+        assert (again.code, money.inference(late)) == (SETTLED_BEFORE, None)
         assert [row for _, query in INVARIANTS.values() for row in money.connection.execute(query)] == []
         with pytest.raises(psycopg.errors.RaiseException, match="not complete"), money.connection.transaction():
             rows("SELECT usage_refold('2031-02-01')")

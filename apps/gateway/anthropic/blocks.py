@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from apps.gateway.openai.fields import parse_part, refuse
+from apps.gateway.openai.messages import check_image_address
 
 Required = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -122,6 +123,8 @@ class Content:
             media_type = source.media_type or "application/pdf"
             file = {"filename": document.title or "document.pdf", "file_data": f"data:{media_type};base64,{source.data}"}
             self.parts.append({"type": "file", "file": file})
+            self.attachments += 1
+            self.attachment_bytes += len(file["file_data"])
             self.modalities.append((place, "file"))
             return
         if source.type == "text" and source.data is not None:
@@ -191,5 +194,6 @@ def _image_url(source: Source, place: str) -> str:
             raise refuse(f"{place}.source.media_type", f"expected one of {', '.join(IMAGE_TYPES)}")
         return f"data:{source.media_type};base64,{source.data}"
     if source.type == "url" and source.url and source.url.startswith(("https://", "http://", "data:")):
+        check_image_address(source.url, f"{place}.source.url")
         return source.url
     raise refuse(f"{place}.source", "an image is given as 'base64' with data, or as 'url' with an address (https://)")

@@ -90,7 +90,12 @@ class Translated:
         return metering.prompt_upper_bound(self.text_bytes, self.conversation.attachments)
 
     def prompt_estimate(self) -> int:
-        return metering.prompt_estimate(self.messages, extra_bytes=self.described_bytes)
+        return metering.prompt_estimate(
+            self.messages,
+            extra_bytes=self.described_bytes,
+            attachments=self.conversation.attachments,
+            attachment_bytes=self.conversation.attachment_bytes,
+        )
 
     def quick_estimate(self) -> int:
         """Tokens of the prompt without a look into it."""

@@ -151,7 +151,12 @@ class ChatRequest:
         return metering.prompt_upper_bound(text_bytes, self.conversation.attachments)
 
     def prompt_estimate(self) -> int:
-        return metering.prompt_estimate(self.request.messages, extra_bytes=self.described_bytes)
+        return metering.prompt_estimate(
+            self.request.messages,
+            extra_bytes=self.described_bytes,
+            attachments=self.conversation.attachments,
+            attachment_bytes=self.conversation.attachment_bytes,
+        )
 
     def check(self, model: ModelEntry) -> None:
         messages.check_modalities(self.conversation, model)
@@ -168,10 +173,11 @@ class ChatRequest:
             fields.pop("tool_choice", None)
             fields.pop("parallel_tool_calls", None)
         if self.legacy:
-            fields |= {name: msgspec.json.decode(fields[name]) for name in ("functions", "function_call", "messages") if name in fields}
+            fields |= {name: msgspec.json.decode(fields[name]) for name in ("functions", "function_call") if name in fields}
+            fields["messages"] = messages.decoded(self.request.messages)
             functions.to_tools(fields)
         if messages.needs_repair(self.request.messages, self.conversation.messages):
-            listed = fields["messages"] if self.legacy else msgspec.json.decode(self.request.messages)
+            listed = fields["messages"] if self.legacy else messages.decoded(self.request.messages)
             messages.repair(listed)
             fields["messages"] = listed
         return msgspec.json.encode(fields)

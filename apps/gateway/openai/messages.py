@@ -1,4 +1,4 @@
-"""The messages of a chat request: their shapes are checked, their bytes kept. Pure.
+"""The messages of a chat request: their shapes are checked, their bytes kept. Pure, but for the setting of what engines may be sent to.
 
 Only what every backend needs is asked for; a part of a type we do not know is the backend's to judge.
 """
@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import msgspec
+from django.conf import settings
 
+from apps.catalog.backend_urls import refuse_private_spelling
 from apps.catalog.snapshot import ModelEntry
 from apps.gateway.metering import ATTACHMENTS
 from apps.gateway.openai.fields import parse_part, refuse
@@ -51,15 +53,17 @@ class Part(msgspec.Struct):
     text: str | None = None
     image_url: ImageUrl | None = None
     input_audio: InputAudio | None = None
+    file: dict[str, Any] | None = None
 
 
 _decode_messages = msgspec.json.Decoder(list[Message])
 _decode_part = msgspec.json.Decoder(Part)
 # What a part of a type carries under its own name, and the modality a model must read for it.
-NEEDS = {"text": ("text", "text"), "image_url": ("image_url", "image"), "input_audio": ("input_audio", "audio")}
-IMAGE_SCHEMES = ("https://", "http://", "data:")
+NEEDS = {"text": ("text", "text"), "image_url": ("image_url", "image"), "input_audio": ("input_audio", "audio"), "file": ("file", "file")}
+IMAGE_SCHEMES = ("https://", "http://")
 MAX_MESSAGES = 10_000
 MAX_PARTS = 20_000
+MAX_VALUES = 1_000_000  # where messages are taken apart: a tenth of a second's work
 
 
 @dataclass(slots=True)
@@ -102,12 +106,24 @@ def _check_part(raw: msgspec.Raw, place: str, conversation: Conversation) -> Non
         return  # not one of OpenAI's: the backend's to judge, and all of it counts as text
     if getattr(part, name) is None:
         raise refuse(f"{place}.{name}", f"this field is required in a part of type '{part.type}'")
-    if part.image_url is not None and not part.image_url.url.startswith(IMAGE_SCHEMES):
-        raise refuse(f"{place}.image_url.url", "an image is given by an address (https://) or as a data: URL")
+    if part.image_url is not None:
+        check_image_address(part.image_url.url, f"{place}.image_url.url")
     conversation.modalities.append((place, modality))
     if part.type in ATTACHMENTS:
         conversation.attachments += 1
         conversation.attachment_bytes += len(bytes(raw))
+
+
+def check_image_address(url: str, place: str) -> None:
+    """A `data:` URL, or an address that engines, which fetch it themselves, may be sent to. Raises BadRequest."""
+    if url.startswith("data:"):
+        return
+    if not url.startswith(IMAGE_SCHEMES):
+        raise refuse(place, "an image is given by an address (https://) or as a data: URL")
+    try:
+        refuse_private_spelling(url, settings.ALLOW_PRIVATE_BACKENDS)
+    except ValueError as error:
+        raise refuse(place, str(error)) from None
 
 
 def check_modalities(conversation: Conversation, model: ModelEntry) -> None:
@@ -117,6 +133,15 @@ def check_modalities(conversation: Conversation, model: ModelEntry) -> None:
     for place, modality in conversation.modalities:
         if modality not in model.input_modalities:
             raise refuse(place, f"the model {model.public_id!r} does not read {modality}")
+
+
+def decoded(raw: msgspec.Raw) -> list[dict[str, Any]]:
+    """All of the messages as Python's own values, which few requests need. Raises BadRequest for what would hold everybody else up."""
+    text = bytes(raw)
+    if text.count(b",") + text.count(b"[") + text.count(b"{") > MAX_VALUES:
+        raise refuse("messages", f"at most {MAX_VALUES} values where functions or calls without arguments are in them")
+    listed: list[dict[str, Any]] = msgspec.json.decode(text)
+    return listed
 
 
 def repair(messages: list[dict[str, Any]]) -> None:

@@ -51,7 +51,12 @@ BEGIN
     IF r.repeated THEN codes[r.ord] := 1; CONTINUE; END IF;
     IF r.held IS NULL THEN
       IF NOT r.logged THEN codes[r.ord] := 3; CONTINUE; END IF;
-      IF r.status = 4 OR EXISTS (SELECT 1 FROM usage_inference x WHERE x.id = r.id) THEN codes[r.ord] := 1; CONTINUE; END IF;
+      IF r.status = 4 OR EXISTS (SELECT 1 FROM usage_inference x WHERE x.id = r.id) OR EXISTS (
+        -- Its month is out of the log (usage_drop_month): it was in it, unless it waited longer than that month was kept. An old file of
+        -- the journal that is replayed must not charge again.
+        SELECT 1 FROM usage_foldedmonth f
+        WHERE f.account_id = r.account_id AND f.month = date_trunc('month', uuid_extract_timestamp(r.id) AT TIME ZONE 'UTC')::date
+      ) THEN codes[r.ord] := 1; CONTINUE; END IF;
       codes[r.ord] := 2;
     END IF;
     IF r.logged THEN

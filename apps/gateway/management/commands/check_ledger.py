@@ -12,11 +12,11 @@ from django.core.management.base import BaseCommand
 from apps.core.money import usd_from_nano
 from apps.gateway.ledger_check import INVARIANTS, check
 
-MONEY = {"held", "remaining", "revenue", "written_off"}
+MONEY = {"held", "remaining", "revenue", "written_off", "cash", "owed"}
 
 
 class Command(BaseCommand):
-    help = "Verifies the ledger's invariants I1–I6 in one consistent snapshot. Exits with 1 when one is broken."
+    help = "Verifies the ledger's invariants I1–I7 in one consistent snapshot. Exits with 1 when one is broken."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
