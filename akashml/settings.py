@@ -336,6 +336,7 @@ ACCOUNT_RATE_LIMITS = {
     "signup": "20/m/ip,100/d/ip",
     "confirm_email": "1/10s/key,10/h/key",
     "reset_password": "20/m/ip,2/m/key,6/h/key",
+    "ask_for_model": "5/h/ip,20/d/ip",
 }
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 MFA_ADAPTER = "apps.accounts.adapters.MfaAdapter"

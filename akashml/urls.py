@@ -37,6 +37,8 @@ from apps.dashboard import (
     transactions,
     usage_page,
 )
+from apps.dashboard.catalogue import views as catalogue
+from apps.dashboard.catalogue.asking import ask
 from apps.dashboard.docs import views as docs
 from apps.dashboard.landing import landing
 from apps.dashboard.palette import palette
@@ -109,6 +111,10 @@ pages: list[URLPattern | URLResolver] = [
     *both("settings/billing/details", payments.billing_details, "billing-details"),
     *both("settings/billing/receipts/<int:number>", receipts.receipt, "receipt"),
     *both("settings/billing/receipts/<int:number>.pdf", receipts.receipt_pdf, "receipt-pdf"),
+    *both("models", catalogue.models, "models"),
+    re_path(r"^models/(?P<public_id>[^/\s]+(?:/[^/\s]+)?)/?\Z", catalogue.model, name="model"),
+    *both("pricing", catalogue.pricing, "pricing"),
+    *both("request-a-model", ask, "ask-for-model"),
     *both("docs", docs.docs, "docs"),
     *both("docs/search", docs.docs_search, "docs-search"),
     *both("docs/<slug:slug>", docs.docs_page, "docs-page"),

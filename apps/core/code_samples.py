@@ -12,7 +12,7 @@ SHELL = r"\b(?:curl|export|claude|pip|npm|npx|git|cd|make|docker)\b(?=\s|$)"
 PYTHON = r"\b(?:from|import|for|in|if|else|def|return|with|as|async|await|class|not|and|or|None|True|False|print)\b"
 JAVASCRIPT = r"\b(?:import|from|const|let|new|await|async|for|of|if|else|function|return|export|default|true|false|null)\b"
 JSON = r"\b(?:true|false|null)\b"
-WORDS = {"curl": SHELL, "shell": SHELL, "claude-code": SHELL, "python": PYTHON, "javascript": JAVASCRIPT, "json": JSON}
+WORDS = {"curl": SHELL, "shell": SHELL, "claude-code": SHELL, "python": PYTHON, "anthropic": PYTHON, "javascript": JAVASCRIPT, "json": JSON}
 COMMENTS = {"javascript": r"//[^\n]*", "json": r"(?!)"}
 STRINGS = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
 NUMBERS = r"(?<![\w.-])\d+(?:\.\d+)?\b"
@@ -20,7 +20,7 @@ NUMBERS = r"(?<![\w.-])\d+(?:\.\d+)?\b"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A piece of code. `language`: curl, shell, python, javascript, json or claude-code; samples of one language stay together."""
+    """A piece of code. `language`: curl, shell, python, anthropic (Python too), javascript, json or claude-code; samples of one language stay together."""
 
     language: str
     label: str

@@ -29,6 +29,7 @@ SIDEBAR: Sequence[Sequence[Entry]] = (
     (
         Entry("Dashboard", "dashboard", "home", "overview start balance"),
         Entry("Playground", "playground", "play", "chat compare models try prompt test"),
+        Entry("Models", "models", "models", "catalogue prices pricing context compare capabilities"),
         Entry("API keys", "api-keys", "key", "token secret limits rate management"),
         Entry("Usage", "usage", "usage", "spend cost tokens charts forecast export trend"),
         Entry("Inferences", "inferences", "list", "log requests history latency errors cost"),
@@ -52,5 +53,7 @@ MORE: Sequence[Entry] = (
     Entry("Security", "security", "shield", "password passkey two-factor totp sessions recovery codes"),
     Entry("Your data", "account-data", "download", "export delete account"),
     Entry("Billing details", "billing-details", "pencil", "address tax id vat company receipts invoices"),
+    Entry("Pricing", "pricing", "card", "prices cost per token"),
+    Entry("Request a model", "ask-for-model", "plus", "missing wanted ask"),
     Entry("Start page", "home", "globe", "landing prices"),
 )

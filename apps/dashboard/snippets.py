@@ -21,6 +21,11 @@ def first_call(api_base: str, model: str, key: str | None = None, prompt: str = 
     ]
 
 
+def anthropic_call(api_base: str, model: str, key: str | None = None, prompt: str = PROMPT) -> Sample:
+    """The same call with Anthropic's package for Python."""
+    return Sample("anthropic", "Anthropic", _anthropic(api_base, model, key, prompt))
+
+
 def _curl(api_base: str, model: str, key: str | None, prompt: str) -> str:
     return f"""\
 curl {api_base}/v1/chat/completions \\
@@ -64,6 +69,23 @@ const answer = await client.chat.completions.create({{
   messages: [{{ role: "user", content: "{prompt}" }}],
 }});
 console.log(answer.choices[0].message.content);"""
+
+
+def _anthropic(api_base: str, model: str, key: str | None, prompt: str) -> str:
+    given = f'"{key}"' if key else 'os.environ["AKASHML_API_KEY"]'
+    return f"""\
+{"" if key else "import os" + chr(10)}from anthropic import Anthropic
+
+client = Anthropic(
+    base_url="{api_base}/anthropic",
+    api_key={given},
+)
+message = client.messages.create(
+    model="{model}",
+    max_tokens=400,
+    messages=[{{"role": "user", "content": "{prompt}"}}],
+)
+print(message.content[0].text)"""
 
 
 def _claude_code(api_base: str, model: str | None, key: str | None) -> str:

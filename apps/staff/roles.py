@@ -17,6 +17,7 @@ READERS_OF = {
     "billing": {"creditpool", "ledgertransaction", "posting", "writeoff", "payment", "reversal", "stripeevent", "receipt", "debt", "autotopup", "paymentmethod", "notice"},
     "catalog": {"model", "price", "backend"},
     "usage": {"inference"},
+    "dashboard": {"modelrequest"},
 }  # fmt: skip
 READ = {f"{app}.view_{model}" for app, models in READERS_OF.items() for model in models} | {"staff.view_as"}
 TRAIL = {"audit.view_entry", "staff.see_operations"}
@@ -24,6 +25,7 @@ FINANCE = {"billing.add_creditpool", "billing.add_reversal", "staff.grant", "sta
 OPERATOR = {
     "catalog.add_model", "catalog.change_model", "catalog.add_price", "catalog.add_backend", "catalog.change_backend",
     "api_keys.change_apikey", "staff.run_backends", "staff.replay", "staff.suspend",
+    "dashboard.change_modelrequest",
 }  # fmt: skip
 ADMIN = {
     "accounts.add_user", "accounts.change_user", "accounts.change_account", "accounts.add_membership", "accounts.change_membership",

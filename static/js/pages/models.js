@@ -1,0 +1,2 @@
+// The catalogue: the list follows its filters (htmx); without scripts the filters have a button.
+import "../htmx.js";
