@@ -10,13 +10,19 @@ from unittest import mock
 from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from apps.catalog.models import Model
 from apps.dashboard import landing
+from apps.dashboard.catalogue import speed
+from apps.usage import platform, rollups
+from apps.usage.models import Status
 from tests.gateway.customers import TestModel, new_model
+from tests.gateway.waiting import wait_for
+from tests.people import new_customer
+from tests.usage.log import log_inference
 
 
 @pytest.fixture(autouse=True)
@@ -166,6 +172,28 @@ def test_pages_ask_the_database_nothing_while_the_list_is_fresh(page: str, large
         response = client.get(address)
     assert not queries.captured_queries
     assert response.headers["Cache-Control"] == f"public, max-age={landing.FRESH_S}"
+
+
+def test_a_models_page_says_how_it_did_lately(large: TestModel) -> None:
+    address = f"/models/{large.name}"
+    speed._last = None
+    assert "Nobody has called it" in Client().get(address).text
+    account = new_customer().account
+    for status in (Status.COMPLETED, Status.COMPLETED, Status.FAILED):
+        log_inference(account.pk, model_id=large.id, status=status, first_token_ms=250, total_ms=1250, completion_tokens=40)
+
+    def folded() -> bool:
+        rollups.fold()
+        platform.fold()
+        speed._last = None
+        return speed.lately(large.id).requests == 3
+
+    wait_for(folded, 60, "the requests in the sums")
+    text = Client().get(address).text
+    assert "66.66" in text
+    assert speed.lately(large.id).first_token() is not None
+    with mock.patch.object(speed, "database_now", side_effect=OperationalError), mock.patch.object(speed, "monotonic", return_value=1e12):
+        assert "66.66" in Client().get(address).text
 
 
 def test_a_new_price_shows_within_seconds(large: TestModel) -> None:

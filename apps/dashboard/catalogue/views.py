@@ -18,6 +18,7 @@ from apps.catalog.models import Price
 from apps.catalog.queries import BUILT_IN_MODEL, rates_of
 from apps.core.money import nano_from_usd
 from apps.dashboard.catalogue.filters import FEATURE_NAMES, MOST_COMPARED, CatalogueFilters, compared
+from apps.dashboard.catalogue.speed import DAYS, lately, percent
 from apps.dashboard.landing import EXAMPLE, FRESH_S, OUR_PROMPT, price_list
 from apps.dashboard.receipt import decimals_of, receipt, usd
 from apps.dashboard.site import public_page
@@ -72,6 +73,9 @@ def model(request: HttpRequest, public_id: str) -> HttpResponse:
         ],
         "receipt": receipt(EXAMPLE, rates_of(price)),
         "per_request": _per_request(price),
+        "lately": (done := lately(price.model.pk)),
+        "uptime": percent(done.uptime),
+        "days": DAYS,
         "playground": _playground(public_id),
         "others": [other for other in price_list() if other is not price][:MOST_COMPARED],
     }
