@@ -33,7 +33,7 @@ export class Playground {
     this.link = new Link(this.data.socket);
     this.runs = new Runs(this.link, {
       changed: (message, what) => this.messageChanged(message, what),
-      missed: (conversation) => conversation === this.conversation && this.open(conversation.id),
+      missed: (conversation) => conversation === this.conversation && this.readAgain(),
       refused: (error) => toast("error", error.message),
     });
     this.link.addEventListener("open", () => this.connection(null));
@@ -113,6 +113,21 @@ export class Playground {
       else this.runs.adopt(conversation, message);
     }
     return undefined;
+  }
+
+  // What became of answers while nobody listened. All else on the page stays as it is.
+  async readAgain() {
+    const { conversation } = this;
+    let kept;
+    try {
+      kept = await call(`${this.data.conversations}/${conversation.id}`);
+    } catch (reason) {
+      return toast("error", reason.message);
+    }
+    conversation.merge(kept.messages, this.runs.running);
+    for (const message of conversation.running) if (!this.runs.running.has(message.id)) this.runs.adopt(conversation, message);
+    if (conversation === this.conversation) for (const { transcript } of this.views) transcript.redraw();
+    return this.progress();
   }
 
   // A conversation that is not kept before something is asked in it.

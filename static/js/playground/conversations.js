@@ -80,10 +80,11 @@ export class Conversations {
 
   rename(one, item) {
     const input = h("input", { class: "input", value: one.title, maxlength: "200", "aria-label": "New title" });
+    let finished = false;
     const finish = async (keep) => {
-      if (!input.isConnected) return;
+      if (finished) return; // leaving the field, too, finishes
+      finished = true;
       const title = input.value.trim();
-      input.remove();
       if (keep && title && title !== one.title) {
         try {
           await call(`${this.address}/${one.id}`, { method: "PATCH", body: { title } });

@@ -1,9 +1,12 @@
 // What runs: each answer from its request to its last frame, over connections that come and go.
 //
-// Calls `changed(message, "delta" | "state")` after each frame, and `missed()` when the server no longer has what came meanwhile.
+// Calls `changed(message, "delta" | "state")` after each frame, and `missed(conversation)` when it has to be read again.
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 5_000;
+
 export class Runs {
   constructor(link, { changed, missed, refused }) {
-    Object.assign(this, { link, changed, missed, refused, running: new Map() });
+    Object.assign(this, { link, changed, missed, refused, running: new Map(), attempts: new Map() });
     link.addEventListener("open", () => this.goOn());
     link.addEventListener("frame", ({ detail }) => this.take(detail));
   }
@@ -28,10 +31,9 @@ export class Runs {
     return message;
   }
 
-  // An answer that was running when the page was loaded: all of it is asked for again.
+  // An answer that was running when the page was loaded: all of it is asked for again, and then takes the place of what was saved.
   adopt(conversation, message) {
-    Object.assign(message, { content: "", reasoning: "", tool_calls: null });
-    this.running.set(message.id, { message, unsent: [], frame: null, conversation, seq: 0, resumed: true });
+    this.running.set(message.id, { message, unsent: [], frame: null, conversation, seq: 0, resumed: true, adopted: true });
     this.link.send({ type: "resume", run: message.id, after: 0 });
   }
 
@@ -56,7 +58,7 @@ export class Runs {
       if (run.seq > 0 || run.frame === null) {
         run.resumed = true;
         this.link.send({ type: "resume", run: id, after: run.seq });
-      } else this.link.send(run.frame);
+      } else if (this.link.send(run.frame)) run.again = true;
       if (run.stopping) this.link.send({ type: "stop", run: id });
     }
   }
@@ -67,6 +69,11 @@ export class Runs {
     if (!run || frame.seq <= run.seq) return undefined;
     if (frame.seq > run.seq + 1) return this.link.send({ type: "resume", run: frame.run, after: run.seq });
     run.seq = frame.seq;
+    if (run.adopted) {
+      run.adopted = false;
+      this.attempts.delete(frame.run);
+      Object.assign(run.message, { content: "", reasoning: "", tool_calls: null });
+    }
     if (frame.type === "started") {
       run.message.inference_id = frame.inference_id;
       for (const message of run.unsent) delete message.unsent;
@@ -75,6 +82,11 @@ export class Runs {
     if (frame.type === "delta") {
       append(run.message, frame);
       return this.changed(run.message, "delta");
+    }
+    if (frame.type === "state") {
+      // Another process shows it now, from what was saved last; what follows adds to that.
+      Object.assign(run.message, frame.message);
+      return this.changed(run.message, "state");
     }
     return this.end(run, () => {
       for (const message of run.unsent) delete message.unsent;
@@ -89,9 +101,18 @@ export class Runs {
   }
 
   refuse(run, error) {
-    if (run.resumed) return this.missed(run.conversation);
+    if (run.resumed || run.again) return this.lookAgain(run, error);
     // It never ran: the answer stays on this page alone, and what was to go along goes with the next attempt.
     return Object.assign(run.message, { status: "failed", unsent: true, refused: true, error });
+  }
+
+  // Nobody has this run any more. Either it has ended, or its process is dead, which is known for sure when its lease has run out, or
+  // it never arrived.
+  lookAgain({ message, conversation }, error) {
+    message.error = error;
+    const attempt = this.attempts.get(message.id) ?? 0;
+    this.attempts.set(message.id, attempt + 1);
+    setTimeout(() => this.missed(conversation), Math.min(FIRST_WAIT_MS * 2 ** attempt, LONGEST_WAIT_MS));
   }
 }
 

@@ -24,6 +24,22 @@ export class Conversation {
     return message;
   }
 
+  // Takes over what the server has, but for answers that are coming in just now. One that it does not know never ran.
+  merge(kept, coming) {
+    const known = new Set(kept.map(({ id }) => id));
+    for (const message of kept) {
+      const here = this.get(message.id);
+      if (!here) this.add(message);
+      else if (!coming.has(message.id)) {
+        delete here.unsent;
+        Object.assign(here, message);
+      }
+    }
+    for (const message of this.running) {
+      if (!known.has(message.id) && !coming.has(message.id)) Object.assign(message, { status: "failed", unsent: true, refused: true });
+    }
+  }
+
   remove(id) {
     const { parent } = this.messages.get(id);
     this.messages.delete(id);
