@@ -190,6 +190,8 @@ CELERY_BEAT_SCHEDULE = {
     "watch-accounts": {"task": "billing.watch", "schedule": 60, "options": {"expires": 60}},
     "reconcile-payments": {"task": "billing.reconcile", "schedule": 3600, "options": {"expires": 3600}},
     "fold-log": {"task": "usage.fold", "schedule": 10, "options": {"expires": 10}},
+    "watch-platform": {"task": "staff.watch", "schedule": 30, "options": {"expires": 30}},
+    "check-ledger": {"task": "staff.check_ledger", "schedule": 6 * 3600, "options": {"expires": 3600}},
     "fold-platform": {"task": "usage.fold_platform", "schedule": 15, "options": {"expires": 15}},
     "drop-old-months": {"task": "usage.drop_old_months", "schedule": 3600},
     "sweep-playground": {"task": "playground.sweep", "schedule": 60, "options": {"expires": 60}},
@@ -361,6 +363,14 @@ SOCIALACCOUNT_PROVIDERS = oauth.providers()
 STAFF_SECOND_FACTOR = env.flag("STAFF_SECOND_FACTOR", PRODUCTION)  # whether the admin site opens only to who has one
 if PRODUCTION and not STAFF_SECOND_FACTOR:
     raise ImproperlyConfigured("STAFF_SECOND_FACTOR=0 is for development: in production staff need a second factor.")
+# Whom to tell of trouble (apps/staff/incidents.py): addresses, and a webhook whose body is signed under the secret, if there is one.
+OPERATOR_ALERT_EMAILS = env.words("OPERATOR_ALERT_EMAILS")
+OPERATOR_ALERT_WEBHOOK = env.url("OPERATOR_ALERT_WEBHOOK", "", ["http", "https"])
+OPERATOR_ALERT_SECRET = env.text("OPERATOR_ALERT_SECRET")
+OPERATOR_ALERT_WRITE_OFF_USD = env.usd("OPERATOR_ALERT_WRITE_OFF_USD", "1")  # written off within an hour, above which it is trouble
+for _address in OPERATOR_ALERT_EMAILS:
+    if "@" not in _address:
+        raise ImproperlyConfigured(f"OPERATOR_ALERT_EMAILS: {_address!r} is not an e-mail address.")
 STAFF_SMALL_GRANT_USD = env.usd("STAFF_SMALL_GRANT_USD", "10")  # what support may grant an account within 24 hours, each of them
 
 # --- Receipts ---------------------------------------------------------------------------------------------------------

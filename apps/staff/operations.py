@@ -19,6 +19,7 @@ from apps.core.moments import database_now
 from apps.dashboard.charts import Chart, Line, folded, labels_of
 from apps.dashboard.usage_page import percent
 from apps.staff.health import lags
+from apps.staff.models import Incident
 from apps.usage import platform, ranges
 from apps.usage.models import Grain
 from apps.usage.platform import Cell, Totals
@@ -94,6 +95,7 @@ def operations(request: HttpRequest) -> HttpResponse:
         "lags": waiting,
         "late": sum(lag.late for lag in waiting),
         "state": state(),
+        "incidents": Incident.objects.filter(closed_at=None).order_by("-opened_at")[:TOP],
         "folded_until": platform.folded_until(),
     }
     return render(request, "staff/operations.html", context)
