@@ -26,7 +26,7 @@ SHOWN = frozenset(
     {
         "home", "dashboard", "api-keys", "api-key-meters", "api-key", "api-key-minute", "usage", "export-usage",
         "inferences", "new-inferences", "inference", "export-inferences", "billing", "transactions-csv", "receipt", "receipt-pdf", "palette",
-        "catalogue", "catalogue-model", "pricing", "docs", "docs-page", "status",
+        "models", "model", "pricing", "docs", "docs-search", "docs-page", "status",
     }
 )  # fmt: skip
 END = "admin:end-view"
