@@ -27,7 +27,7 @@ from apps.gateway.errors import ApiError, Header
 from apps.gateway.inference import Reply
 from apps.gateway.keyring import KeyEntry
 from apps.gateway.process import host
-from apps.gateway.reading import check_length, check_media_type, too_large, too_slow
+from apps.gateway.reading import bodies, check_length, check_media_type, too_large, too_many_bodies, too_slow
 from apps.gateway.runtime import Gateway
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class HotCall:
     runs when the packet has been parsed: the body of a small request is complete by then."""
 
     __slots__ = (
-        "_body", "_callback", "_chunked", "_gateway", "_head", "_headers", "_post", "_protocol", "_size", "_too_large", "_waiter",
+        "_body", "_callback", "_chunked", "_gateway", "_head", "_headers", "_post", "_protocol", "_refusal", "_size", "_waiter",
         "_whole", "disconnected", "keep_alive", "message_event", "response_complete",
     )  # fmt: skip
 
@@ -115,7 +115,8 @@ class HotCall:
         self._headers = dict(protocol.headers)  # the last of several with one name counts
         self._body: list[bytes] = []
         self._size = 0
-        self._whole = self._too_large = False
+        self._whole = False
+        self._refusal: ApiError | None = None  # of the body: what comes of it is dropped
         self._waiter: asyncio.Future[None] | None = None
         self._callback: Callable[[], None] | None = None
         self._head = b""
@@ -142,6 +143,7 @@ class HotCall:
         except ClientLeft:
             return
         finally:
+            self._give_back()
             if not self.response_complete and not self.disconnected:
                 self._protocol.transport.close()  # an answer that broke off must not look complete
 
@@ -166,29 +168,40 @@ class HotCall:
             self._protocol.transport.write(CONTINUE)
         try:
             async with asyncio.timeout(settings.BODY_TIMEOUT_S):
-                while not self._whole and not self._too_large and not self.disconnected:
+                while not self._whole and self._refusal is None and not self.disconnected:
                     self._waiter = self._protocol.loop.create_future()
                     await self._waiter
         except TimeoutError:
             raise too_slow() from None
         if self.disconnected:
             raise ClientLeft
-        if self._too_large:
-            raise too_large()
+        if self._refusal is not None:
+            raise self._refusal
 
     def feed(self, body: bytes) -> None:
         """A piece of the body; what comes after a refusal is dropped."""
-        if self.response_complete or self._too_large:
+        if self.response_complete or self._refusal is not None:
             return
         self._body.append(body)
         self._size += len(body)
+        bodies.held += len(body)
         if self._size > settings.MAX_REQUEST_BYTES:
-            self._too_large = True
-            self._body.clear()
-            self._wake()
+            self._refuse(too_large())
+        elif bodies.held > settings.MAX_BUFFERED_BYTES:
+            self._refuse(too_many_bodies())
+
+    def _refuse(self, error: ApiError) -> None:
+        self._refusal = error
+        self._body.clear()
+        self._give_back()
+        self._wake()
+
+    def _give_back(self) -> None:
+        bodies.held -= self._size
+        self._size = 0
 
     def feed_end(self) -> None:
-        self._whole = not self._too_large
+        self._whole = self._refusal is None
         self._wake()
 
     def _wake(self) -> None:
@@ -246,6 +259,7 @@ class HotCall:
         if self.response_complete or self.disconnected:
             return
         self.disconnected = True
+        self._give_back()
         self._wake()
         if self._callback is not None:
             self._callback()

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from apps.gateway.errors import RequestTimeout, TooLarge, UnsupportedMediaType
+from apps.gateway.errors import RequestTimeout, TooLarge, Unavailable, UnsupportedMediaType
+
+
+class Bodies:
+    """What the bodies of this process's requests take now, in bytes: any one is small, and thousands together are not."""
+
+    held = 0
+
+
+bodies = Bodies()
 
 
 def check_length(content_length: str) -> None:
@@ -22,6 +31,15 @@ def check_media_type(content_type: str) -> None:
 
 def too_large() -> TooLarge:
     return TooLarge(f"The request is larger than {settings.MAX_REQUEST_BYTES} bytes.")
+
+
+def too_many_bodies() -> Unavailable:
+    """The rest of the body may still be on its way: the connection goes."""
+    return Unavailable(
+        "Many large requests are arriving just now. Try again in a moment.",
+        code="overloaded",
+        headers=[(b"retry-after", b"1"), (b"connection", b"close")],
+    )
 
 
 def too_slow() -> RequestTimeout:
