@@ -117,6 +117,7 @@ pages: list[URLPattern | URLResolver] = [
     *both("request-a-model", ask, "ask-for-model"),
     *both("docs", docs.docs, "docs"),
     *both("docs/search", docs.docs_search, "docs-search"),
+    *both("docs/api", docs.api_reference, "docs-api"),
     *both("docs/<slug:slug>", docs.docs_page, "docs-page"),
     *both("playground", playground_page, "playground"),
     *both("playground/models", playground.models, "playground-models"),

@@ -60,7 +60,9 @@ GUIDE: Sequence[Branch] = (
     ),
     Branch("Operating", (Leaf("self-hosting", "Self-hosting"),)),
 )
-TREE = GUIDE
+# Drawn from the OpenAPI schema (reference.py).
+REFERENCE = Branch("API", (Leaf("api", "API reference"),))
+TREE: Sequence[Branch] = (*GUIDE, REFERENCE)
 LEAVES: Sequence[Leaf] = [leaf for branch in TREE for leaf in branch.leaves]
 BY_SLUG = {leaf.slug: leaf for leaf in LEAVES}
 

@@ -10,6 +10,7 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from apps.dashboard.docs import library, tree
+from apps.dashboard.docs.reference import reference
 from apps.dashboard.docs.search import search
 from apps.dashboard.site import public_page
 
@@ -30,6 +31,12 @@ def docs_page(request: HttpRequest, slug: str) -> HttpResponse:
     before, after = tree.neighbours(slug)
     context = {"document": library.document(slug), "changed": library.changed(slug), "before": before, "after": after}
     return _shown(request, "dashboard/docs/page.html", {**context, "leaf": leaf})
+
+
+@require_safe
+def api_reference(request: HttpRequest) -> HttpResponse:
+    """For who has a session with the token that their own calls need; they alone get a page of their own."""
+    return _shown(request, "dashboard/docs/reference.html", {"groups": reference(), "leaf": tree.BY_SLUG["api"]})
 
 
 @require_safe
