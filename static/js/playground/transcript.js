@@ -4,10 +4,11 @@ import { MessageView } from "./message.js";
 
 const SHOWN = 12; // at first, and with each step up
 const NEAR_END_PX = 64;
+const MOVING_MS = 1_000; // after the last sign of a hand, for scrolling that glides
 
 export class Transcript {
   constructor(context, empty) {
-    Object.assign(this, { context, empty, views: new Map(), stuck: true, dirty: new Set() });
+    Object.assign(this, { context, empty, views: new Map(), stuck: true, moved: -MOVING_MS, dirty: new Set() });
     this.more = h("button", { class: "button ghost small earlier", type: "button", hidden: true, onclick: () => this.earlier() });
     this.list = h("div", { class: "messages" });
     this.element = h("div", { class: "transcript", tabindex: "0", role: "region" }, this.more, this.list);
@@ -16,7 +17,12 @@ export class Transcript {
     new IntersectionObserver(([{ isIntersecting }]) => isIntersecting && this.earlier(), { root: this.element, rootMargin: "200px 0px 0px" }).observe(this.more);
     // Whatever makes it longer (text, colours that come late), its end stays in sight until one scrolls away. The observer runs when
     // the layout is known, so that following costs no second one.
-    new ResizeObserver(() => this.follow()).observe(this.list);
+    const observer = new ResizeObserver(() => this.follow());
+    observer.observe(this.list);
+    observer.observe(this.element);
+    for (const kind of ["wheel", "touchmove", "keydown", "pointerdown"]) {
+      this.element.addEventListener(kind, () => (this.moved = performance.now()), { passive: true });
+    }
     this.write = () => this.grow();
   }
 
@@ -74,7 +80,9 @@ export class Transcript {
 
   scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.element;
-    this.stuck = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+    const atEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+    // The browser scrolls by itself, too, when heights change: only people leave the end.
+    if (atEnd || performance.now() - this.moved < MOVING_MS) this.stuck = atEnd;
     this.toEnd.hidden = this.stuck;
   }
 
