@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
+import httpx
 from django import forms
 from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from apps.audit.staff_pages import Audited
+from apps.audit.trail import record
 from apps.catalog.backend_urls import check_backend_url
 from apps.catalog.models import FEATURES, Backend, Model, Price, api_key_validator
+from apps.catalog.probes import PROBE_S, probe
 from apps.core.money import price_from_usd_per_million, price_from_usd_per_request, usd_per_million_from_pico, usd_per_token_from_pico
+
+MOST_TESTED = 10  # at once: each may take some seconds
 
 
 class ModelForm(forms.ModelForm):
@@ -143,3 +151,37 @@ class BackendAdmin(Audited):
     list_select_related = ("model",)
     search_fields = ("base_url", "model__public_id")
     readonly_fields = ("probe_ok", "probed_at", "probe_detail", "created_at")
+    actions = ("drain", "undrain", "look")
+
+    def has_run_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("staff.run_backends")
+
+    @admin.action(description="Drain: no new requests, those that run go on", permissions=["run"])
+    def drain(self, request: HttpRequest, backends: QuerySet[Backend]) -> None:
+        self._switch(request, backends, on=False)
+
+    @admin.action(description="Undrain: take requests again", permissions=["run"])
+    def undrain(self, request: HttpRequest, backends: QuerySet[Backend]) -> None:
+        self._switch(request, backends, on=True)
+
+    @admin.action(description="Test: ask it for its models now", permissions=["run"])
+    def look(self, request: HttpRequest, backends: QuerySet[Backend]) -> None:
+        """As the probe does every ten seconds, with what it finds said at once."""
+        for backend in backends[:MOST_TESTED]:
+            alive, detail = asyncio.run(_look(backend))
+            record(request, "test call", backend, after={"alive": alive}, what=detail)
+            self.message_user(request, f"{backend.base_url}: {detail}", messages.SUCCESS if alive else messages.ERROR)
+
+    def _switch(self, request: HttpRequest, backends: QuerySet[Backend], *, on: bool) -> None:
+        changed = 0
+        for backend in backends:
+            with transaction.atomic():
+                if Backend.objects.filter(pk=backend.pk, is_active=not on).update(is_active=on):
+                    record(request, "undrain" if on else "drain", backend, before={"is_active": not on}, after={"is_active": on})
+                    changed += 1
+        self.message_user(request, f"{changed} {'take requests again' if on else 'get no new requests'}, within two seconds.")
+
+
+async def _look(backend: Backend) -> tuple[bool, str]:
+    async with httpx.AsyncClient(timeout=PROBE_S, trust_env=False) as client:
+        return await probe(client, backend)

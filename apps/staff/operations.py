@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from django.core.exceptions import PermissionDenied
 from django.db import connection
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -18,6 +19,7 @@ from apps.catalog.models import Backend, Model
 from apps.core.moments import database_now
 from apps.dashboard.charts import Chart, Line, folded, labels_of
 from apps.dashboard.usage_page import percent
+from apps.gateway.models import Hold
 from apps.staff.health import lags
 from apps.staff.models import Incident
 from apps.usage import platform, ranges
@@ -168,7 +170,10 @@ def _rows(sums: dict[int, Totals], names: dict[int, str], notes: dict[int, str])
 def _backend_rows(found: Sequence[Cell], models: dict[int, str]) -> list[Row]:
     backends = {one.pk: one for one in Backend.objects.select_related("model")}
     names = {pk: one.base_url for pk, one in backends.items()} | {0: "None was reached"}
-    notes = {pk: one.model.public_id for pk, one in backends.items()}
+    running = dict(Hold.objects.values_list("backend_id").annotate(Count("pk")).order_by())
+    notes = {
+        pk: f"{one.model.public_id}, {running.get(pk, 0)} running{'' if one.is_active else ', drained'}" for pk, one in backends.items()
+    }
     return _rows(platform.together(found, lambda cell: cell.backend_id), names, notes)
 
 

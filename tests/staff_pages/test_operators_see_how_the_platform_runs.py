@@ -48,7 +48,7 @@ def test_the_dashboard_sums_up_all_accounts(served: tuple[Model, Backend]) -> No
         assert answer.status_code == 200, name
     rows = {row.name: row for row in answer.context["models"]}
     assert (rows[model.public_id].totals.requests, rows[model.public_id].totals.faults) == (3, 1)
-    assert any(row.note == model.public_id for row in answer.context["backends"])
+    assert any(row.note == f"{model.public_id}, 0 running" for row in answer.context["backends"])
     assert model.public_id in answer.content.decode()
     assert browser_of(member_of("support")).get("/admin/operations/").status_code == 403
     assert client.get("/admin/").content.decode().count("/admin/operations/") >= 1
