@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from apps.accounts.models import AccountStatus
 from apps.billing import payments, stripe_client
 from apps.billing.auto_topup import card_to_charge, month_start, pause, spent_this_month
-from apps.billing.credits import balance, lock_account
+from apps.billing.credits import balance, lock_account, sweeping
 from apps.billing.errors import TROUBLE, StripeUnavailable
 from apps.billing.models import AutoTopup, Customer, NoticeKind, PauseReason, Payment, PaymentStatus, Purpose
 from apps.billing.notices import owe_mail
@@ -80,7 +80,9 @@ def charge_due() -> int:
         return 0
     begun = 0
     for account_id in accounts_to_charge():
-        payment_id = begin_charge(account_id)
+        payment_id = None
+        with sweeping(account_id):
+            payment_id = begin_charge(account_id)
         if payment_id is None:
             continue
         begun += 1

@@ -6,10 +6,13 @@ is what the last holder of the lock committed.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Case, F, Q, When
 from django.db.models.functions import Now
 
@@ -17,6 +20,8 @@ from apps.accounts.models import Account
 from apps.billing.models import Book, CreditPool, LedgerTransaction, PoolKind, Posting, TransactionKind
 from apps.core.ids import uuid7
 from apps.core.money import MAX_NANO, usd_from_nano
+
+log = logging.getLogger(__name__)
 
 BURN_ORDER = ("kind", F("expires_at").asc(nulls_last=True), "created_at", "id")
 
@@ -153,6 +158,19 @@ def balance(account_id: int) -> Balance:
 def lock_account(account_id: int) -> Account:
     """Take the account's lock until the end of the transaction. Raises Account.DoesNotExist."""
     return Account.objects.select_for_update(no_key=True).get(pk=account_id)
+
+
+@contextmanager
+def sweeping(account_id: int) -> Iterator[None]:
+    """A sweep's turn at one account: a transaction that waits for its locks two seconds each. An account that somebody holds longer is
+    left to the next sweep, which a warning says, and the others have their turn."""
+    try:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '2s'")
+            yield
+    except OperationalError as error:
+        log.warning("Account %s is left to the next sweep: %s", account_id, error)
 
 
 def book_transaction(

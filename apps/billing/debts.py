@@ -5,11 +5,10 @@ Everything here is called under the account's lock, inside a transaction.
 
 from __future__ import annotations
 
-from django.db import transaction
 from django.db.models import F
 
 from apps.accounts.models import Account, AccountStatus
-from apps.billing.credits import balance, book_transaction, lock_account
+from apps.billing.credits import balance, book_transaction, lock_account, sweeping
 from apps.billing.models import Book, CreditPool, Debt, NoticeKind, PoolKind, TransactionKind
 from apps.billing.notices import owe_mail
 from apps.core.ids import uuid7
@@ -46,7 +45,7 @@ def collect(account_id: int) -> None:
 def collect_all() -> None:
     """What open requests held may be free by now."""
     for account_id in Debt.objects.filter(amount__gt=0).order_by("account_id").values_list("account_id", flat=True):
-        with transaction.atomic():
+        with sweeping(account_id):
             lock_account(account_id)
             collect(account_id)
 
@@ -79,6 +78,7 @@ def _owe(account_id: int, more: int) -> None:
         debt = Debt(account_id=account_id)
     debt.amount += more
     account = Account.objects.get(pk=account_id)
+    before = debt.suspended
     held = sum(pool.held for pool in balance(account_id).pools if pool.kind == PoolKind.PURCHASED)
     if debt.amount > held and account.status == AccountStatus.ACTIVE:
         debt.suspended, account.status = True, AccountStatus.SUSPENDED
@@ -88,5 +88,7 @@ def _owe(account_id: int, more: int) -> None:
         if account.status == AccountStatus.SUSPENDED:
             account.status = AccountStatus.ACTIVE
             owe_mail(account_id, NoticeKind.REINSTATED, f"{uuid7()}")
-    debt.save()
-    account.save(update_fields=["status"])
+    if more or debt.suspended != before:  # a sweep looks every few seconds, and mostly finds nothing new
+        debt.save()
+    if debt.suspended != before:
+        account.save(update_fields=["status"])

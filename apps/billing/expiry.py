@@ -5,17 +5,13 @@ What open requests hold is honoured. What comes back when they end expires on th
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime
 
-from django.db import OperationalError, connection, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from apps.billing.credits import book_transaction, lock_account
+from apps.billing.credits import book_transaction, lock_account, sweeping
 from apps.billing.models import Book, CreditPool, Posting, TransactionKind
-
-log = logging.getLogger(__name__)
 
 
 def expire_credit(now: datetime | None = None) -> int:
@@ -25,17 +21,12 @@ def expire_credit(now: datetime | None = None) -> int:
     """
     expired = 0
     for account_id in list(_due(now).order_by("account_id").values_list("account_id", flat=True).distinct()):
-        try:
+        with sweeping(account_id):
             expired += _expire_account(account_id, now)
-        except OperationalError as error:
-            log.warning("Credit of account %s is left to the next sweep: %s", account_id, error)
     return expired
 
 
-@transaction.atomic
 def _expire_account(account_id: int, now: datetime | None) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL lock_timeout = '2s'")
     lock_account(account_id)
     expired = 0
     for pool in _due(now).filter(account_id=account_id).order_by("pk"):

@@ -148,7 +148,7 @@ def test_an_account_that_stays_locked_does_not_hold_up_the_others(caplog: pytest
     finally:
         other.close()
     assert (booked(locked), booked(free)) == ([], [700])
-    assert f"account {locked.pk} is left" in caplog.text
+    assert f"Account {locked.pk} is left" in caplog.text
     expire_credit()
     assert booked(locked) == [700]
 

@@ -18,7 +18,7 @@ from apps.billing.models import AutoTopup, Notice, NoticeKind, PauseReason, Paym
 from apps.dashboard.closing import delete_user
 from tests.gateway.customers import Customer
 from tests.gateway.settlers import Process, ending
-from tests.payments.shop import ASKS_ALWAYS, DECLINED, USD, VISA, Payer, Shop, at_once
+from tests.payments.shop import ASKS_ALWAYS, DECLINED, USD, VISA, Payer, Shop, at_once, held_elsewhere
 
 pytestmark = pytest.mark.money
 
@@ -79,6 +79,13 @@ def test_a_hundred_requests_that_cross_the_threshold_together_are_one_charge(sho
     auto_charge.charge_due()
     assert [one.status for one in charges(payer)] == [PaymentStatus.SUCCEEDED]
     assert (payer.credit, shop.net(payer)) == (24 * USD, 20 * USD)
+
+
+def test_an_account_that_somebody_holds_does_not_hold_up_the_others(shop: Shop) -> None:
+    held, free = watched(shop), watched(shop)
+    with held_elsewhere(held):
+        auto_charge.charge_due()
+    assert (charges(held), [one.status for one in charges(free)]) == ([], [PaymentStatus.SUCCEEDED])
 
 
 def test_a_balance_at_the_threshold_is_left_alone(shop: Shop) -> None:

@@ -13,12 +13,12 @@ from django.test import Client
 
 from apps.accounts.models import AccountStatus
 from apps.billing import debts, events, reversals
-from apps.billing.credits import set_balance
+from apps.billing.credits import grant_credit, set_balance
 from apps.billing.errors import StripeUnavailable
 from apps.billing.models import CreditPool, Notice, NoticeKind, PoolKind, Reversal
 from apps.billing.stripe_objects import Back
 from tests.billing.holds import held
-from tests.payments.shop import USD, Payer, Shop
+from tests.payments.shop import USD, Payer, Shop, held_elsewhere
 from tests.people import new_email
 
 pytestmark = pytest.mark.money
@@ -212,3 +212,22 @@ def test_answers_older_than_what_is_known_change_nothing(shop: Shop) -> None:
     for status in ("failed", "succeeded", "pending"):
         reversals.follow(reversals.ReversalKind.REFUND, Back(f"re_{payment.pk}", status, 1000, payment.intent_id or "", ""))
     assert payer.credit == 25 * USD
+
+
+def test_an_account_that_somebody_holds_keeps_no_other_from_paying_what_it_owes(shop: Shop) -> None:
+    shop.webhooks(paused=True)
+    debtors = []
+    for _ in range(2):
+        payer, payment = shop.paid(20)
+        spend(payer, 20)
+        shop.refund_at_stripe(payment, 300)
+        debtors.append(payer)
+    process_all(shop)
+    for payer in debtors:
+        grant_credit(payer.account.pk, 5 * USD, PoolKind.PURCHASED, f"again:{payer.account.pk}")
+    locked, free = debtors
+    with held_elsewhere(locked):
+        debts.collect_all()
+    assert (debts.debt_of(locked.account.pk), debts.debt_of(free.account.pk)) == (3 * USD, 0)
+    debts.collect_all()
+    assert (debts.debt_of(locked.account.pk), locked.credit) == (0, 2 * USD)
