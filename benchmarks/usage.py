@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DAYS = 365
 MODELS = 12
 LARGE = 10  # accounts
+ALONE = 10**10  # above are transactions of a single request
 COLUMNS = """id, account_id, api_key_id, model_id, price_id, backend_id, transaction_id, dialect, streamed, status, http_status, finish_reason, error_code,
   prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, estimated, cost, charged, paid_pools, paid_amounts, queue_ms, first_token_ms, total_ms,
   admitted_at, settled_at"""
@@ -79,11 +80,12 @@ class Customer:
 
 
 def history(accounts: int, inferences: int, end: datetime, seed: int = 1) -> Iterator[str]:
-    """The rows of a year for COPY, minute by minute, the oldest first. The first account is the largest: sizes fall as n^-0.8."""
+    """The rows of a year for COPY, minute by minute, the oldest first. The first account is the largest: sizes fall as n^-0.8.
+    A ledger transaction pays for a month of an account, and for a single request of a large account in the last thirty days."""
     chance = random.Random(seed)
     customers = [Customer(n, chance, max(30, min(2_000, 20_000 // n))) for n in range(1, accounts + 1)]
     weights = list(accumulate(n**-0.8 for n in range(1, accounts + 1)))
-    start, made = end - timedelta(days=DAYS), 0
+    start, alone, made = end - timedelta(days=DAYS), end - timedelta(days=30), 0
     pace = inferences / sum(HOURS[h] * WEEK[(start + timedelta(days=d)).weekday()] * 60 for d in range(DAYS) for h in range(24))
     due = 0.0
     for minute in range(DAYS * 24 * 60):
@@ -98,9 +100,8 @@ def history(accounts: int, inferences: int, end: datetime, seed: int = 1) -> Ite
             at = int(chance.random() * 60_000)
             arrived = base + at - total
             settled = f"{stamp}{at // 1000:02d}.{at % 1000:03d}+00"
-            lines.append(
-                f"{arrived:012x}7{made & 0xFFF:03x}8{made:015x}{before}{customer.number * 1000 + month}{behind}{settled}\t{settled}\n"
-            )
+            transaction = ALONE + made if moment > alone and customer.number <= LARGE else customer.number * 1000 + month
+            lines.append(f"{arrived:012x}7{made & 0xFFF:03x}8{made:015x}{before}{transaction}{behind}{settled}\t{settled}\n")
         yield "".join(lines)
 
 
@@ -152,6 +153,7 @@ def run(options: argparse.Namespace, server: Postgres) -> int:
 
     from apps.gateway.ledger_check import check
     from apps.usage.rollups import fold
+    from benchmarks import usage_asked as asked
 
     call_command("migrate", verbosity=0)
     end = datetime.now(UTC).replace(second=0, microsecond=0)
@@ -163,19 +165,17 @@ def run(options: argparse.Namespace, server: Postgres) -> int:
                 f"loaded: {options.inferences:,} inferences of {options.accounts:,} accounts in {took:.0f} s ({options.inferences / took:,.0f}/s)",
                 flush=True,
             )
-            begun = time.monotonic()
+            begun, cpu = time.monotonic(), asked.cpu_seconds()
             fold(budget_s=float("inf"))
-            took = time.monotonic() - begun
-            print(f"folded: {options.inferences / took:,.0f} inferences/s", flush=True)
+            took, used = time.monotonic() - begun, asked.cpu_seconds() - cpu
+            print(f"folded: {options.inferences / took:,.0f} inferences/s, {options.inferences / used:,.0f} a second of CPU", flush=True)
             connection.execute("VACUUM ANALYZE usage_rollup")
         [cells, largest] = connection.execute(
             "SELECT count(*), (SELECT sum(requests) FROM usage_rollup WHERE account_id = 1 AND grain = 1440) FROM usage_rollup"
         ).fetchone()  # type: ignore[misc]
-    from benchmarks.usage_asked import measure, pages, questions
-
     print(f"{cells:,} cells; the largest account has {largest:,} inferences\n")
     print(f"| {'ms':56} | {'p50':>7} | {'p95':>7} | {'CPU p50':>7} | {'CPU p95':>7} | {'queries':>7} | {'kB':>5} |\n|---|{'---:|' * 6}")
-    for line in measure(questions(1, end) | pages(1, end), options.times):
+    for line in asked.measure(asked.questions(1, end) | asked.pages(1, end), options.times):
         times = " | ".join(f"{time:7.1f}" for time in (line.median, line.high, line.cpu_median, line.cpu_high))
         print(f"| {line.name:56} | {times} | {line.queries:7} | {line.size / 1000:5.0f} |", flush=True)
     report = check()

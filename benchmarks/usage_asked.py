@@ -144,5 +144,6 @@ def p95(values: Sequence[float]) -> float:
 
 def cpu_seconds() -> float:
     """CPU time that this process and its backend of Postgres have used so far."""
+    connection.ensure_connection()
     backend = Path(f"/proc/{connection.connection.info.backend_pid}/schedstat").read_text()
     return time.process_time() + int(backend.split()[0]) / 1e9

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db import connection
 from django.db.models import Q, QuerySet, Sum
 
 from apps.billing.credits import balance
@@ -17,6 +18,12 @@ MICROSECOND = timedelta(microseconds=1)
 BURN_SPAN = timedelta(days=7)
 BURN_LEAST_SPAN = timedelta(hours=1)  # a first request a minute ago says nothing about a day
 BURN_READS = 5_000  # of the newest usage transactions: enough for a rate, and bounded for whoever has millions
+BURN = """
+SELECT coalesce(-sum(p.amount), 0), min(t.created_at)
+FROM (SELECT id, created_at FROM billing_ledgertransaction WHERE account_id = %s AND kind = %s AND created_at > %s
+      ORDER BY created_at DESC, id DESC LIMIT %s) t
+LEFT JOIN billing_posting p ON p.transaction_id = t.id AND p.book = %s
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +109,13 @@ def all_transactions(
 def burn_rate(account_id: int) -> BurnRate:
     """By the newest BURN_READS usage transactions of the last week."""
     now = database_now()
-    usage = LedgerTransaction.objects.filter(account_id=account_id, kind=TransactionKind.USAGE, created_at__gt=now - BURN_SPAN)
-    newest = list(usage.order_by("-created_at", "-id").values_list("id", "created_at")[:BURN_READS])
-    if not newest:
+    with connection.cursor() as cursor:
+        cursor.execute(BURN, [account_id, TransactionKind.USAGE, now - BURN_SPAN, BURN_READS, Book.POOL])
+        [spent, oldest] = cursor.fetchone() or (0, None)
+    if oldest is None:
         return BurnRate(0, None)
-    spent = -(_pool_postings([key for key, _ in newest]).aggregate(sum=Sum("amount"))["sum"] or 0)
-    span = max(now - newest[-1][1], BURN_LEAST_SPAN)
-    per_day = spent * 86_400_000_000 // (span // MICROSECOND)
+    span = max(now - oldest, BURN_LEAST_SPAN)
+    per_day = int(spent) * 86_400_000_000 // (span // MICROSECOND)
     return BurnRate(per_day, balance(account_id).available / per_day if per_day else None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from apps.accounts.models import Account
@@ -72,10 +73,14 @@ class LedgerTransaction(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["kind", "reference"], name="billing_ledgertransaction_once")]
-        # The first for reading them all, the second for showing them in the order of time: ids are handed out in blocks.
+        # The first for reading them all, the second for showing them in the order of time: ids are handed out in blocks. The third for
+        # showing those of a kind: usage fills the ledger, and all other kinds are few.
         indexes = [
             models.Index(fields=["account", "-id"]),
             models.Index(fields=["account", "-created_at", "-id"], name="billing_ledger_by_time"),
+            models.Index(
+                fields=["account", "-created_at", "-id"], name="billing_ledger_but_usage", condition=~Q(kind=TransactionKind.USAGE)
+            ),
         ]
 
 
