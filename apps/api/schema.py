@@ -43,6 +43,8 @@ RAW_FIELDS: dict[type[msgspec.Struct], dict[str, tuple[Any, ...]]] = {
         )
     },
 }
+# Fields that a preset may give in the request's place.
+UNLESS_PRESET = {"model", "max_tokens"}
 
 
 class ErrorDetail(msgspec.Struct):
@@ -99,6 +101,10 @@ class StructExtension(OpenApiSerializerExtension):
             _tidy_choices(schema)
         own: dict[str, Any] = components.pop(self.target.__name__)
         remaining = iter(schemas)
+        for name in UNLESS_PRESET & own.get("properties", {}).keys():
+            if own["properties"][name].get("default") in ("", 0):
+                del own["properties"][name]["default"]
+                own["properties"][name]["description"] = "Required, unless `preset` names one that has it."
         for name, kinds in raw.items():
             own["properties"][name] = {"anyOf": [next(remaining) for _ in kinds]}
         for name, schema in components.items():
@@ -153,7 +159,7 @@ _ERRORS = {
     401: "No API key, or none in force.",
     402: "The credit does not cover the request.",
     403: "The account is suspended.",
-    404: "No such model.",
+    404: "No such model, or no such preset.",
     408: "The request's body took too long.",
     413: "The request is too large.",
     415: "The body is not JSON.",

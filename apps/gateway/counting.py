@@ -6,14 +6,18 @@ It costs neither requests nor tokens of a minute (Claude Code asks forty times i
 from __future__ import annotations
 
 import logging
+from operator import attrgetter
 
 import msgspec
 
 from apps.gateway.anthropic.counting import Count, parse_count
+from apps.gateway.anthropic.presets import message_with
 from apps.gateway.anthropic.surface import anthropic_surface
 from apps.gateway.client import Call, Client
+from apps.gateway.endpoint import PresetNamed
 from apps.gateway.errors import ApiError, InternalError
 from apps.gateway.inference import Reply
+from apps.gateway.preset_call import read_with_preset
 from apps.gateway.runtime import Gateway
 
 log = logging.getLogger(__name__)
@@ -27,7 +31,10 @@ async def answer_count(gateway: Gateway, call: Call, client: Client) -> None:
     reply = Reply(client, anthropic_surface, call.id)
     try:
         await gateway.key_states.check(call.key)
-        asked = parse_count(call.body)
+        try:
+            asked = parse_count(call.body)
+        except PresetNamed as named:
+            asked = await read_with_preset(gateway, call.key, named, call.body, message_with, parse_count, attrgetter("model_id"))
         model, _ = gateway.catalog.find(asked.model_id)
         asked.prompt.check(model)
         backend = gateway.balancer.choose(model.backends)

@@ -8,6 +8,7 @@ from typing import Protocol
 from apps.catalog.pricing import Usage
 from apps.catalog.snapshot import BackendEntry, ModelEntry
 from apps.gateway.surface import Surface
+from apps.presets.merging import PresetEntry
 from apps.usage.models import Dialect
 
 
@@ -17,6 +18,14 @@ class BadAnswer(Exception):
 
 class BackendRefused(Exception):
     """The backend answered 200 and sent an error object instead of an answer."""
+
+
+class PresetNamed(Exception):
+    """The request names a preset, without which it cannot be read to its end (apps/gateway/preset_call.py)."""
+
+    def __init__(self, slug: str) -> None:
+        super().__init__(slug)
+        self.slug = slug
 
 
 class Reader(Protocol):
@@ -101,5 +110,9 @@ class Endpoint(Protocol):
     """Whether its streams know signs of life."""
 
     def parse(self, body: bytes) -> InferenceRequest:
-        """Raises BadRequest that names the field."""
+        """Raises BadRequest that names the field, and PresetNamed."""
+        ...
+
+    def with_preset(self, body: bytes, preset: PresetEntry) -> bytes:
+        """A request that named this preset, with what it adds and without its name."""
         ...

@@ -7,6 +7,7 @@ ApiError
 ├── InsufficientCredits     402
 ├── Forbidden               403  the account is suspended, the key is for something else
 ├── ModelNotFound           404
+├── PresetNotFound          404
 ├── RequestTimeout          408  the body took too long
 ├── TooLarge                413
 ├── UnsupportedMediaType    415
@@ -59,6 +60,10 @@ class Forbidden(ApiError):
 
 class ModelNotFound(ApiError):
     status, type, code = 404, "invalid_request_error", "model_not_found"
+
+
+class PresetNotFound(ApiError):
+    status, type, code = 404, "invalid_request_error", "preset_not_found"
 
 
 class RequestTimeout(ApiError):

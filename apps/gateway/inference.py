@@ -14,6 +14,7 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass, field
+from operator import attrgetter
 from uuid import UUID
 
 from apps.catalog.snapshot import ModelEntry
@@ -21,12 +22,13 @@ from apps.core.logs import current_inference
 from apps.gateway.admission import AdmissionRequest, limit_headers
 from apps.gateway.backend_call import BackendAnswer, call_backend
 from apps.gateway.client import Call, Client
-from apps.gateway.endpoint import BackendRefused, BadAnswer, Endpoint, InferenceRequest, Reader
+from apps.gateway.endpoint import BackendRefused, BadAnswer, Endpoint, InferenceRequest, PresetNamed, Reader
 from apps.gateway.errors import ApiError, BadGateway, Header, InternalError, Unavailable
 from apps.gateway.http_exchange import BackendError, Broken, TimedOut
 from apps.gateway.keep_alive import KeepAlive
 from apps.gateway.open_request import OpenRequest
 from apps.gateway.plan import plan
+from apps.gateway.preset_call import read_with_preset
 from apps.gateway.redaction import redacted
 from apps.gateway.runtime import Gateway
 from apps.gateway.sse import EventSplitter, EventTooLarge
@@ -134,7 +136,11 @@ async def answer_call(endpoint: Endpoint, gateway: Gateway, call: Call, client: 
 
 
 async def _admit(gateway: Gateway, endpoint: Endpoint, call: Call, reply: Reply) -> Admitted:
-    key, request = call.key, endpoint.parse(call.body)
+    key = call.key
+    try:
+        request = endpoint.parse(call.body)
+    except PresetNamed as named:
+        request = await read_with_preset(gateway, key, named, call.body, endpoint.with_preset, endpoint.parse, attrgetter("model_id"))
     model, rates = gateway.catalog.find(request.model_id)
     request.check(model)
     bounds = plan(

@@ -17,6 +17,7 @@ from apps.gateway.http_client import HttpClient
 from apps.gateway.key_states import KeyStates
 from apps.gateway.keyring import Keyring
 from apps.gateway.leases import Lease
+from apps.gateway.presets import Presets
 from apps.gateway.replay import Replay
 from apps.gateway.safekeeping import Safekeeping
 from apps.gateway.settlement import Settlement, Settling
@@ -39,6 +40,7 @@ class Gateway:
         self.catalog = CatalogCache()
         self.keyring = Keyring()
         self.key_states = KeyStates()
+        self.presets = Presets()
         self.settling = Settling()
         self.safekeeping = Safekeeping(self.settling)
         self.replay = Replay(self.settling, self.safekeeping)
@@ -73,6 +75,7 @@ class Gateway:
             self._trace()
         await self.keyring.start()
         await self.key_states.start()
+        await self.presets.start()
         await self.settling.start()
         await self.safekeeping.start(await self.replay.start())
         await self.lease.start()
@@ -126,6 +129,7 @@ class Gateway:
         await self.replay.stop()
         await self.safekeeping.stop()
         await self.lease.stop()
+        await self.presets.stop()
         await self.key_states.stop()
         await self.keyring.stop()
         await self.catalog.stop()

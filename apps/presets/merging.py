@@ -1,10 +1,12 @@
-"""A request to chat with what its preset adds. Pure: fields are JSON as it was sent, nothing is decoded but who speaks.
+"""A request with what its preset adds. Pure: fields are JSON as it was sent, nothing is decoded but who speaks.
 
 A field of the request wins over the preset's, `null` too: that is how a client turns one off for once. Fields that mean one thing
 together are taken from one side only, so that no half of the preset's contradicts a half of the request's.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import msgspec
 
@@ -18,12 +20,26 @@ _GROUP = {name: group for group in TOGETHER for name in group}
 INSTRUCTING = ("system", "developer")
 
 
-class _Speaker(msgspec.Struct):
+class Speaker(msgspec.Struct):
     role: str
 
 
-_messages = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_speaker = msgspec.json.Decoder(_Speaker).decode
+decode_speakers = msgspec.json.Decoder(list[Speaker]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class PresetEntry:
+    """What a preset says: its model's id, and fields of an OpenAI chat request by name."""
+
+    slug: str
+    model: str
+    parameters: dict[str, msgspec.Raw]
+    system_prompt: str
+
+    @property
+    def fields(self) -> dict[str, msgspec.Raw]:
+        """The parameters and the model, by name."""
+        return {**self.parameters, "model": msgspec.Raw(msgspec.json.encode(self.model))}
 
 
 def merged(request: dict[str, msgspec.Raw], preset: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
@@ -35,7 +51,8 @@ def merged(request: dict[str, msgspec.Raw], preset: dict[str, msgspec.Raw]) -> d
 def instructed(messages: msgspec.Raw, system_prompt: str) -> msgspec.Raw:
     """The messages behind the preset's system prompt, unless they bring one of their own. Raises msgspec.MsgspecError for what is no
     list of messages."""
-    listed = _messages(messages)
-    if not system_prompt or any(_speaker(message).role in INSTRUCTING for message in listed):
+    speakers = decode_speakers(messages)
+    if not system_prompt or not speakers or any(speaker.role in INSTRUCTING for speaker in speakers):
         return messages
-    return msgspec.Raw(msgspec.json.encode([{"role": "system", "content": system_prompt}, *listed]))
+    first = msgspec.json.encode({"role": "system", "content": system_prompt})
+    return msgspec.Raw(b"[" + first + b"," + bytes(messages).lstrip()[1:])

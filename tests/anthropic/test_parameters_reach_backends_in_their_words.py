@@ -38,7 +38,7 @@ def test_fields_without_a_counterpart_are_left_out() -> None:
         "inference_geo": "eu",
         "mcp_servers": [],
         "thread": None,
-        "preset": "mine",
+        "preset": None,
         "something_new": [1, {"a": None}],
         "priority": 5,
         "n_predict": 9,

@@ -47,6 +47,6 @@ def _texts(content: object) -> object:
 
 
 def parse_count(body: bytes) -> Count:
-    """Raises BadRequest that names the field."""
+    """Raises BadRequest that names the field, and PresetNamed."""
     request = parse(_decoder, body)
     return Count(request.model, translate_prompt(request, body))

@@ -13,14 +13,17 @@ from apps.gateway import metering
 from apps.gateway.anthropic import conversation
 from apps.gateway.anthropic.events import MessageReader
 from apps.gateway.anthropic.frames import PING, Opening
+from apps.gateway.anthropic.presets import message_with
 from apps.gateway.anthropic.surface import ThreadUnsupported, anthropic_surface
 from apps.gateway.anthropic.thinking import OutputConfig, OutputFormat, Thinking, reasoning
 from apps.gateway.anthropic.tools import ToolChoice, ToolDefinition
 from apps.gateway.anthropic.tools import translate as translate_tools
+from apps.gateway.endpoint import PresetNamed
 from apps.gateway.openai import reasoning as openai_reasoning
-from apps.gateway.openai.fields import ModelId, Probability, Temperature, Tokens, parse, refuse
+from apps.gateway.openai.fields import ModelId, Penalty, PresetSlug, Probability, Seed, Temperature, Tokens, missing, parse, refuse
 from apps.gateway.openai.messages import Conversation as Attached
 from apps.gateway.openai.messages import check_modalities
+from apps.presets.merging import PresetEntry
 from apps.usage.models import Dialect
 
 MAX_STOPS = 64
@@ -33,20 +36,21 @@ class Metadata(msgspec.Struct):
 class Prompt(msgspec.Struct, kw_only=True):
     """What a request to create a message and one to count its tokens have in common."""
 
-    model: ModelId
     messages: msgspec.Raw
+    model: ModelId = ""  # the preset's, if one is named
     system: str | list[msgspec.Raw] | None = None
     tools: list[ToolDefinition] | None = None
     tool_choice: ToolChoice | None = None
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None
+    preset: PresetSlug | None = None
 
 
 class MessagesRequest(Prompt, kw_only=True):
     """Names are Anthropic's (API reference, "Create a message"); ranges are as wide as open models'. Fields that are not here are
     passed over."""
 
-    max_tokens: Tokens
+    max_tokens: Tokens = 0  # the preset's, if one is named
     stream: bool | None = None
     temperature: Temperature | None = None
     top_p: Probability | None = None
@@ -55,7 +59,12 @@ class MessagesRequest(Prompt, kw_only=True):
     metadata: Metadata | None = None
     service_tier: str | None = None
     output_format: OutputFormat | None = None
-    preset: str | None = None
+    # Words that Anthropic's API lacks and open models know.
+    min_p: Probability | None = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    repetition_penalty: Annotated[float, msgspec.Meta(gt=0, le=100)] | None = None
+    seed: Seed | None = None
 
 
 class _Unsupported(msgspec.Struct):
@@ -66,6 +75,7 @@ class _Unsupported(msgspec.Struct):
     mcp_servers: msgspec.Raw = msgspec.Raw(b"null")
 
 
+SAMPLING = ("temperature", "top_p", "top_k", "min_p", "frequency_penalty", "presence_penalty", "repetition_penalty", "seed")
 UNSUPPORTED = tuple(b'"%b"' % name.encode() for name in _Unsupported.__struct_fields__)
 _decoder = msgspec.json.Decoder(MessagesRequest)
 _decode_unsupported = msgspec.json.Decoder(_Unsupported).decode
@@ -106,7 +116,11 @@ class Translated:
 
 
 def translate_prompt(prompt: Prompt, body: bytes) -> Translated:
-    """Raises BadRequest that names the field."""
+    """Raises BadRequest that names the field, and PresetNamed."""
+    if prompt.preset is not None:
+        raise PresetNamed(prompt.preset)
+    if not prompt.model:
+        raise missing("model")
     _refuse_unsupported(body)
     talk = conversation.translate(prompt.system, prompt.messages)
     about_tools = translate_tools(prompt.tools, prompt.tool_choice, talk.changes)
@@ -174,7 +188,7 @@ class ParsedMessages:
         }
         if request.stream:
             fields |= {"stream": True, "stream_options": {"include_usage": True}}
-        for name in ("temperature", "top_p", "top_k"):
+        for name in SAMPLING:
             if (value := getattr(request, name)) is not None:
                 fields[name] = value
         if request.stop_sequences:
@@ -211,10 +225,15 @@ class Messages:
     backend_path = "/chat/completions"
 
     def parse(self, body: bytes) -> ParsedMessages:
-        """Raises BadRequest that names the field."""
+        """Raises BadRequest that names the field, and PresetNamed."""
         request = parse(_decoder, body)
         prompt = translate_prompt(request, body)
+        if not request.max_tokens:
+            raise missing("max_tokens")
         return ParsedMessages(request, prompt, Opening(prompt.quick_estimate()))
+
+    def with_preset(self, body: bytes, preset: PresetEntry) -> bytes:
+        return message_with(body, preset)
 
 
 messages = Messages()

@@ -10,6 +10,7 @@ import msgspec
 
 from apps.catalog.snapshot import BackendEntry, ModelEntry
 from apps.gateway import metering
+from apps.gateway.endpoint import PresetNamed
 from apps.gateway.openai import functions, messages, reasoning
 from apps.gateway.openai.answers import AnswerReader, View
 from apps.gateway.openai.fields import (
@@ -17,6 +18,7 @@ from apps.gateway.openai.fields import (
     LogitBias,
     ModelId,
     Penalty,
+    PresetSlug,
     Probability,
     Seed,
     ServiceTier,
@@ -27,12 +29,15 @@ from apps.gateway.openai.fields import (
     check_stream_options,
     decode_fields,
     for_backend,
+    missing,
     parse,
     refuse,
     shows_usage,
     unlisted,
 )
+from apps.gateway.openai.presets import chat_with
 from apps.gateway.openai.surface import openai_surface
+from apps.presets.merging import PresetEntry
 from apps.usage.models import Dialect
 
 FunctionName = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[a-zA-Z0-9_.:-]+$")]
@@ -74,8 +79,8 @@ class ResponseFormat(msgspec.Struct):
 class ChatCompletionRequest(msgspec.Struct):
     """Names and ranges are OpenAI's (API reference, "Create chat completion"); `reasoning` is our own."""
 
-    model: ModelId
     messages: msgspec.Raw
+    model: ModelId = ""  # the preset's, if one is named
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: Tokens | None = None
@@ -101,6 +106,7 @@ class ChatCompletionRequest(msgspec.Struct):
     reasoning: reasoning.Reasoning | None = None
     functions: list[Function] | None = None
     function_call: Literal["none", "auto"] | NamedFunction | None = None
+    preset: PresetSlug | None = None
 
 
 # Fields besides the messages that engines write into the prompt.
@@ -206,13 +212,20 @@ class ChatCompletions:
     backend_path = "/chat/completions"
 
     def parse(self, body: bytes) -> ChatRequest:
-        """Raises BadRequest that names the field."""
+        """Raises BadRequest that names the field, and PresetNamed."""
         request = parse(_decoder, body)
+        if request.preset is not None:
+            raise PresetNamed(request.preset)
+        if not request.model:
+            raise missing("model")
         fields = decode_fields(body)
         described = [*unlisted(fields, ChatCompletionRequest), *(name for name in IN_THE_PROMPT if name in fields)]
         conversation = messages.check_messages(request.messages)
         _check(request)
         return ChatRequest(fields, request, conversation, sum(len(bytes(fields[name])) for name in described))
+
+    def with_preset(self, body: bytes, preset: PresetEntry) -> bytes:
+        return chat_with(body, preset)
 
 
 def _check(request: ChatCompletionRequest) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from apps.catalog.snapshot import BackendEntry, ModelEntry
 from apps.gateway import metering
+from apps.gateway.endpoint import PresetNamed
 from apps.gateway.openai.answers import AnswerReader, View
 from apps.gateway.openai.fields import (
     MAX_CHOICES,
@@ -16,6 +17,7 @@ from apps.gateway.openai.fields import (
     LogitBias,
     ModelId,
     Penalty,
+    PresetSlug,
     Probability,
     Seed,
     Stop,
@@ -25,13 +27,16 @@ from apps.gateway.openai.fields import (
     check_stream_options,
     decode_fields,
     for_backend,
+    missing,
     parse,
     parse_part,
     refuse,
     shows_usage,
     unlisted,
 )
+from apps.gateway.openai.presets import completion_with
 from apps.gateway.openai.surface import openai_surface
+from apps.presets.merging import PresetEntry
 from apps.usage.models import Dialect
 
 MAX_PROMPTS = 128
@@ -41,8 +46,8 @@ Ids = list[Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]]
 class CompletionRequest(msgspec.Struct):
     """Names and ranges are OpenAI's (API reference, "Create completion")."""
 
-    model: ModelId
     prompt: msgspec.Raw
+    model: ModelId = ""  # the preset's, if one is named
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: Tokens | None = None
@@ -59,6 +64,7 @@ class CompletionRequest(msgspec.Struct):
     logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
     logit_bias: LogitBias | None = None
     user: str | None = None
+    preset: PresetSlug | None = None
 
 
 _decoder = msgspec.json.Decoder(CompletionRequest)
@@ -135,8 +141,12 @@ class Completions:
     backend_path = "/completions"
 
     def parse(self, body: bytes) -> TextRequest:
-        """Raises BadRequest that names the field."""
+        """Raises BadRequest that names the field, and PresetNamed."""
         request = parse(_decoder, body)
+        if request.preset is not None:
+            raise PresetNamed(request.preset)
+        if not request.model:
+            raise missing("model")
         check_stream_options(request.stream, request.stream_options)
         if request.best_of is not None and request.best_of < (request.n or 1):
             raise refuse("best_of", "must not be less than 'n'")
@@ -149,6 +159,9 @@ class Completions:
         if parsed.choices > MAX_CHOICES:
             raise refuse("n", f"prompts × n (or best_of) is {parsed.choices}; at most {MAX_CHOICES} answers at a time")
         return parsed
+
+    def with_preset(self, body: bytes, preset: PresetEntry) -> bytes:
+        return completion_with(body, preset)
 
 
 def _prompt(raw: msgspec.Raw) -> tuple[list[str], int, int]:

@@ -31,6 +31,7 @@ TokenId = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,19}$")]
 LogitBias = dict[TokenId, Annotated[float, msgspec.Meta(ge=-100, le=100)]]
 ServiceTier = Literal["auto", "default"]
 ModelId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+PresetSlug = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
 # The decoder's bound of nesting is what the stack has left. A body is parsed with less stack than any later step decodes it with, so
@@ -87,9 +88,8 @@ def bad_field(text: str, prefix: str = "") -> BadRequest:
     reason = text[: place.start()] if place else text
     path = place["path"] if place else ""
     path = prefix + path if path.startswith("[") or not path or not prefix else f"{prefix}.{path}"
-    if missing := _REQUIRED.match(reason):
-        field = f"{path}.{missing['field']}" if path else missing["field"]
-        return BadRequest(f"{field}: this field is required.", param=field, code="missing_required_parameter")
+    if lacking := _REQUIRED.match(reason):
+        return missing(f"{path}.{lacking['field']}" if path else lacking["field"])
     if unknown := _UNKNOWN.match(reason):  # of structures that forbid them
         field = f"{path}.{unknown['field']}" if path else unknown["field"]
         return BadRequest(f"{field}: there is no such field.", param=field)
@@ -108,6 +108,10 @@ def _in_words(reason: str) -> str:
         expected = [_TYPES.get(kind.strip(), kind.strip()) for kind in found["expected"].split("|") if kind.strip() != "null"]
         return f"expected {' or '.join(expected)}, got {_TYPES.get(found['got'], found['got'])}"
     return reason.replace("`", "'")
+
+
+def missing(field: str) -> BadRequest:
+    return BadRequest(f"{field}: this field is required.", param=field, code="missing_required_parameter")
 
 
 def refuse(field: str, reason: str) -> BadRequest:
