@@ -74,7 +74,7 @@ class Presets:
         else:
             self._known.move_to_end(place)
         if not isinstance(found, PresetEntry):
-            raise PresetNotFound(f"There is no preset {slug!r} in this account. Presets are made on the page Presets.", param="preset")
+            raise PresetNotFound(f"There is no preset {slug!r} in this account: GET /api/v1/presets lists those there are.", param="preset")
         return found
 
     async def _look_up(self, places: list[Place]) -> list[PresetEntry | int]:
