@@ -19,7 +19,7 @@ from apps.accounts.profile import profile
 from apps.api.credits import Credits, Transactions
 from apps.api.inferences import Inference, Inferences
 from apps.api.keys import Key, Keys, KeyUsage, RegenerateKey, RevokeKey
-from apps.api.presets import DuplicatePreset, OnePreset, Presets, PresetVersions, RestorePresetVersion
+from apps.api.presets import DuplicatePreset, ExportPreset, OnePreset, Presets, PresetVersions, RestorePresetVersion
 from apps.api.usage import Usage
 from apps.api.views import UnknownAddress
 from apps.billing.webhook import webhook
@@ -33,6 +33,7 @@ from apps.dashboard import (
     log_page,
     mail_preview,
     payments,
+    presets,
     receipts,
     transactions,
     usage_page,
@@ -75,6 +76,7 @@ management: list[URLPattern | URLResolver] = [
     *both("api/v1/presets", Presets.as_view(), "api-v1-presets"),
     *both("api/v1/presets/<slug:slug>", OnePreset.as_view(), "api-v1-preset"),
     *both("api/v1/presets/<slug:slug>/duplicate", DuplicatePreset.as_view(), "api-v1-duplicate-preset"),
+    *both("api/v1/presets/<slug:slug>/export", ExportPreset.as_view(), "api-v1-export-preset"),
     *both("api/v1/presets/<slug:slug>/versions", PresetVersions.as_view(), "api-v1-preset-versions"),
     *both("api/v1/presets/<slug:slug>/versions/<int:version>/restore", RestorePresetVersion.as_view(), "api-v1-restore-preset-version"),
     re_path(r"^api/v1(?:/[\s\S]*)?\Z", UnknownAddress.as_view()),
@@ -92,6 +94,16 @@ pages: list[URLPattern | URLResolver] = [
     *both("settings/api-keys/<int:key_id>/minute", keys.key_minute, "api-key-minute"),
     *both("settings/api-keys/<int:key_id>/regenerate", keys.key_regenerate, "regenerate-api-key"),
     *both("settings/api-keys/<int:key_id>/revoke", keys.key_revoke, "revoke-api-key"),
+    *both("presets", presets.presets, "presets"),
+    *both("presets/new", presets.new_preset, "new-preset"),
+    *both("presets/import", presets.import_preset, "import-preset"),
+    *both("presets/<slug:slug>", presets.preset, "preset"),
+    *both("presets/<slug:slug>/edit", presets.edit, "edit-preset"),
+    *both("presets/<slug:slug>/export", presets.export, "export-preset"),
+    *both("presets/<slug:slug>/duplicate", presets.duplicate, "duplicate-preset"),
+    *both("presets/<slug:slug>/default", presets.make_default, "default-preset"),
+    *both("presets/<slug:slug>/delete", presets.delete, "delete-preset"),
+    *both("presets/<slug:slug>/versions/<int:version>/restore", presets.restore, "restore-preset"),
     *both("usage", usage_page.usage, "usage"),
     *both("usage/export", exports.export_usage, "export-usage"),
     *both("inferences/export", exports.export_log, "export-inferences"),

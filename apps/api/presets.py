@@ -26,7 +26,7 @@ from apps.api.management import (
 )
 from apps.gateway.errors import ApiError
 from apps.gateway.openai.fields import ModelId
-from apps.gateway.preset_check import checked_parameters
+from apps.gateway.preset_check import Parameters, PresetDocument, checked_parameters, document_of
 from apps.presets import actions
 from apps.presets.models import MAX_SLUG, Content, Preset, PresetVersion
 from apps.presets.queries import preset_of, presets_of, versions_of
@@ -34,7 +34,6 @@ from apps.presets.queries import preset_of, presets_of, versions_of
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 Slug = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_SLUG)]
 Description = Annotated[str, msgspec.Meta(max_length=500)]
-Parameters = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object", "additionalProperties": True})]
 
 
 class NewPreset(msgspec.Struct, forbid_unknown_fields=True):
@@ -166,6 +165,14 @@ class DuplicatePreset(ManagementView):
             return answer(info(actions.duplicate_preset(one_preset(request, slug))), status=201)
         except ValidationError as error:
             raise refused(error) from None
+
+
+class ExportPreset(ManagementView):
+    @schema("export_preset", "Export a preset", PresetDocument, reads=True)
+    def get(self, request: Request, slug: str) -> HttpResponse:
+        """As a file: the body of the POST that makes such a preset, in this account or in another."""
+        headers = {"Content-Disposition": f'attachment; filename="{slug}.preset.json"'}
+        return HttpResponse(document_of(one_preset(request, slug)), content_type="application/json", headers=headers)
 
 
 class PresetVersions(ManagementView):

@@ -31,6 +31,7 @@ SIDEBAR: Sequence[Sequence[Entry]] = (
         Entry("Playground", "playground", "play", "chat compare models try prompt test"),
         Entry("Models", "models", "models", "catalogue prices pricing context compare capabilities"),
         Entry("API keys", "api-keys", "key", "token secret limits rate management"),
+        Entry("Presets", "presets", "sliders", "slug system prompt parameters versions share import export"),
         Entry("Usage", "usage", "usage", "spend cost tokens charts forecast export trend"),
         Entry("Inferences", "inferences", "list", "log requests history latency errors cost"),
         Entry("Billing", "billing", "card", "balance credit top-up payment card auto receipts invoices transactions"),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from apps.gateway.errors import BadRequest
 from apps.gateway.openai.chat import chat_completions
-from apps.gateway.openai.fields import LEFT_OUT, parse_part, refuse
+from apps.gateway.openai.fields import LEFT_OUT, ModelId, parse, parse_part, refuse
+from apps.presets.actions import NewPreset
+from apps.presets.models import Preset
 
 # Fields that are each request's own: what is asked, how the answer is to come, and on whose behalf.
 REQUESTS_OWN = ("model", "messages", "prompt", "stream", "stream_options", "user", "metadata")
@@ -32,3 +36,33 @@ def checked_parameters(raw: bytes) -> str:
     except BadRequest as error:
         raise BadRequest(f"parameters.{error.message}", param=f"parameters.{error.param}", code=error.code) from None
     return msgspec.json.encode(fields).decode()
+
+
+Parameters = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object", "additionalProperties": True})]
+
+
+class PresetDocument(msgspec.Struct):
+    """A preset as it is exported and imported: what `POST /api/v1/presets` takes."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    model: ModelId
+    slug: str = ""
+    description: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    parameters: Parameters | msgspec.UnsetType = msgspec.UNSET
+    system_prompt: str = ""
+
+
+_document = msgspec.json.Decoder(PresetDocument)
+
+
+def document_of(row: Preset) -> bytes:
+    """A preset as a file."""
+    written = PresetDocument(row.name, row.model, row.slug, row.description, msgspec.Raw(row.parameters.encode()), row.system_prompt)
+    return msgspec.json.format(msgspec.json.encode(written), indent=2) + b"\n"
+
+
+def read_document(body: bytes) -> NewPreset:
+    """A preset out of such a file. Raises BadRequest that names the field."""
+    read = parse(_document, body)
+    parameters = "{}" if read.parameters is msgspec.UNSET else checked_parameters(bytes(read.parameters))
+    return NewPreset(read.name, read.model, read.slug, read.description, parameters, read.system_prompt)
