@@ -12,7 +12,7 @@ from django.conf import settings
 
 from apps.core.batching import Batcher
 from apps.core.batching import Unavailable as LinkUnavailable
-from apps.gateway.database import KEEPALIVE, Link, OutcomeUnknown
+from apps.gateway.database import ENDS, Link, OutcomeUnknown
 from apps.gateway.errors import PresetNotFound, Unavailable
 from apps.gateway.openai.fields import decode_fields
 from apps.presets.merging import PresetEntry
@@ -109,7 +109,7 @@ class Presets:
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(
-                    settings.DATABASE_URL, autocommit=True, connect_timeout=5, application_name="akashml preset changes", **KEEPALIVE
+                    settings.DATABASE_URL, autocommit=True, application_name="akashml preset changes", **ENDS
                 ) as connection:
                     await connection.execute("LISTEN presets_changed")
                     self._forget_all()
