@@ -33,6 +33,7 @@ from tests.clients import node
 from tests.docs.samples import OF_OTHERS, WRITTEN_ADDRESS, WRITTEN_KEY, Sample, commands, samples
 from tests.gateway.customers import new_customer
 from tests.gateway.processes import GatewayProcess, gateways_running
+from tests.presets.samples import new_preset
 
 pytestmark = pytest.mark.timeout(300)  # the first may have to install npm's packages
 ALL = [sample for page in sorted(FOLDER.glob("*.md")) for sample in samples(page)]
@@ -97,7 +98,9 @@ def site(assistant: str) -> Iterator[GatewayProcess]:
 @pytest.fixture(scope="module")
 def reader(site: GatewayProcess) -> Reader:
     customer = new_customer("5")
-    management = create_key(Account.objects.get(pk=customer.account_id), "the guide's", scope=Scope.MANAGEMENT)[1]
+    account = Account.objects.get(pk=customer.account_id)
+    new_preset(account, "Support", model=BUILT_IN_MODEL)  # the guide's own
+    management = create_key(account, "the guide's", scope=Scope.MANAGEMENT)[1]
     return Reader(site.url, customer.key, management)
 
 
