@@ -1,7 +1,7 @@
 """`make bench-usage`: a year of many accounts' inferences, and how long it takes to fold and to read them.
 
 The log is made up here and loaded by COPY, with pools, ledger and prices that fit it, into a database of its own; the sums are folded and
-the pages' and the API's questions are asked of the largest account. It needs about 1 kB of disk an inference.
+the pages' and the API's questions are asked of the largest account. It needs about 2 kB of disk an inference.
 """
 
 from __future__ import annotations
