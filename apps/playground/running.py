@@ -205,8 +205,12 @@ class Run:
 
     async def _keep_now_and_then(self) -> None:
         """What is kept stands when this process dies."""
+        kept_at = time.monotonic()
         while True:
-            await asyncio.sleep(KEEP_EVERY_S if self._readers else KEEP_EVERY_S_UNREAD)
+            await asyncio.sleep(KEEP_EVERY_S_UNREAD)  # soon after its reader is lost, the other process must be heard of
+            if self._readers and time.monotonic() - kept_at < KEEP_EVERY_S:
+                continue
+            kept_at = time.monotonic()
             size = self._transcript.size
             try:
                 if size != self._kept_size:
