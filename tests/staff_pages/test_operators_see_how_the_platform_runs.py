@@ -15,6 +15,7 @@ from apps.usage.models import Status
 from tests.gateway.customers import new_model
 from tests.payments.shop import wait_until
 from tests.people import new_customer
+from tests.servers import OwnServer
 from tests.staff_pages.roles import browser_of, member_of
 from tests.usage.log import log_inference
 
@@ -27,8 +28,9 @@ def folded(model: Model, requests: int) -> bool:
 
 
 @pytest.fixture
-def served() -> tuple[Model, Backend]:
-    """A model of its own, with three requests: one went well, one failed by a fault, one was refused by its backend."""
+def served(own_database: OwnServer) -> tuple[Model, Backend]:
+    """A model of its own, with three requests: one went well, one failed by a fault, one was refused by its backend. In a database of its
+    own: what is folded once is expected to have been folded by all who log something of the past."""
     model = Model.objects.get(pk=new_model(prices={"input": "1", "output": "2"}).id)
     Backend.objects.filter(model=model).delete()
     backend, _ = save_backend(model, "http://127.0.0.1:9/v1", {})
