@@ -76,6 +76,7 @@ FORM_TARGETS = [
 LEASE_S = env.seconds("LEASE_S", 15, 2, 300)
 BACKEND_TIMEOUT_S = env.seconds("BACKEND_TIMEOUT_S", 120, 0.1, 3600)
 ALLOW_PRIVATE_BACKENDS = env.flag("ALLOW_PRIVATE_BACKENDS", not PRODUCTION)
+ALLOW_PRIVATE_WEBHOOKS = env.flag("ALLOW_PRIVATE_WEBHOOKS", not PRODUCTION)  # webhooks of customers, to private addresses and by http
 MAX_REQUEST_BYTES = env.integer("MAX_REQUEST_BYTES", 20_000_000, 1_000, 1_000_000_000)
 MAX_BUFFERED_BYTES = env.integer("MAX_BUFFERED_BYTES", 500_000_000, 1_000_000, 1_000_000_000_000)  # of all bodies that a process holds
 if MAX_BUFFERED_BYTES < MAX_REQUEST_BYTES:
@@ -196,6 +197,9 @@ CELERY_BEAT_SCHEDULE = {
     "watch-platform": {"task": "staff.watch", "schedule": 30, "options": {"expires": 30}},
     "check-ledger": {"task": "staff.check_ledger", "schedule": 6 * 3600, "options": {"expires": 3600}},
     "fold-platform": {"task": "usage.fold_platform", "schedule": 15, "options": {"expires": 15}},
+    "watch-budgets": {"task": "budgets.watch", "schedule": 10, "options": {"expires": 10}},
+    "deliver-webhooks": {"task": "budgets.deliver", "schedule": 5, "options": {"expires": 5}},
+    "forget-old-webhooks": {"task": "budgets.forget_old", "schedule": 3600},
     "drop-old-months": {"task": "usage.drop_old_months", "schedule": 3600},
     "sweep-playground": {"task": "playground.sweep", "schedule": 60, "options": {"expires": 60}},
     "clear-out-accounts": {"task": "accounts.clear_out", "schedule": 3600},
@@ -229,6 +233,7 @@ INSTALLED_APPS = [
     "apps.billing",
     "apps.usage",
     "apps.presets",
+    "apps.budgets",
     "apps.gateway",
     "apps.api",
     "apps.playground",

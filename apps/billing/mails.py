@@ -13,10 +13,12 @@ Every one is given `account`, `notice`, `balance` (nano-USD), `billing_url`, `si
 | refunded | `payment`, `amount` (nano-USD) |
 | suspended | `debt` (nano-USD) |
 | reinstated | nothing |
+| budget | `percent`, `budget` and `spent` (nano-USD), `month` (date, its first day) |
 """
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from allauth.account.adapter import get_adapter
@@ -39,7 +41,9 @@ def send(notice: Notice) -> None:
 def context_of(notice: Notice) -> dict[str, Any]:
     """What the template of a notice is given."""
     facts = notice.facts
-    context: dict[str, Any] = {name: facts[name] for name in ("reason", "threshold", "amount", "debt") if name in facts}
+    context: dict[str, Any] = {
+        name: facts[name] for name in ("reason", "threshold", "amount", "debt", "percent", "budget", "spent") if name in facts
+    }
     context |= {
         "account": notice.account,
         "notice": notice,
@@ -49,6 +53,8 @@ def context_of(notice: Notice) -> dict[str, Any]:
         "payment": None,
         "receipt": None,
     }
+    if "month" in facts:
+        context["month"] = date.fromisoformat(f"{facts['month']}-01")
     if "payment" in facts:
         payment = Payment.objects.select_related("receipt").get(pk=facts["payment"], account_id=notice.account_id)
         context |= {"payment": payment, "receipt": getattr(payment, "receipt", None)}

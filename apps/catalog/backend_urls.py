@@ -1,29 +1,13 @@
-"""Where a backend may be: an http(s) address that, unless the operator allows it, is not inside a private network.
-
-`check_backend_url` judges an address when it is written down; `refuse_private_address` judges the IP address when a
-connection is opened, because a name may point elsewhere by then.
-"""
+"""Where a backend may be: an http(s) address that, unless the operator allows it, is not inside a private network."""
 
 from __future__ import annotations
 
-import ipaddress
-import re
-import socket
-from urllib.parse import urlsplit
+from apps.core import server_urls
+from apps.core.server_urls import Rules
 
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-LONGEST_URL = 500
-# A host that ends in a number is an IPv4 address or nothing; resolvers take decimal, octal (0…) and hexadecimal (0x…) numbers.
-NUMERIC_HOST = re.compile(r"([^:]*\.)?(0x[0-9a-f]*|\d+)\.?", re.IGNORECASE | re.ASCII)
-LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
-HOST_NAME = re.compile(rf"{LABEL}(\.{LABEL})*\.?", re.IGNORECASE)
-PRIVATE_SUFFIXES = ("localhost", "localdomain", "local", "internal", "home.arpa")
-NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-# Azure's host agent answers on a public address that only virtual machines can reach.
-HOST_AGENTS = {ipaddress.IPv4Address("168.63.129.16")}
-
-PRIVATE_TEXT = "is inside a private network; set ALLOW_PRIVATE_BACKENDS=1 to allow that"
+def rules(allow_private: bool) -> Rules:
+    return Rules(allow_private, "is inside a private network; set ALLOW_PRIVATE_BACKENDS=1 to allow that", "https://host:port/v1")
 
 
 def check_backend_url(url: str, allow_private: bool) -> str:
@@ -31,97 +15,15 @@ def check_backend_url(url: str, allow_private: bool) -> str:
 
     A name that cannot be resolved now passes: it is judged again whenever a connection is opened.
     """
-    if len(url) > LONGEST_URL or not url.isascii() or re.search(r"[\x00-\x20\x7f\\]", url):
-        raise ValueError(f"write an address of at most {LONGEST_URL} ASCII characters without spaces (host names in their xn-- form)")
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ValueError("this is not an address: write it like https://host:port/v1") from None
-    host = parts.hostname or ""
-    if parts.scheme not in ("http", "https") or not host:
-        raise ValueError("the address must start with http:// or https:// and name a host")
-    if "@" in parts.netloc:
-        raise ValueError("the address must not carry a user name or password: give the key by itself")
-    if "?" in url or "#" in url:
-        raise ValueError("the address must not have a query ('?') or a fragment ('#')")
-    if port == 0:
-        raise ValueError("port 0 is not a port")
-    literal = _literal_address(host)
-    if literal is None and not HOST_NAME.fullmatch(host):
-        raise ValueError(f"{host!r} is not a host name or an IP address")
-    if not allow_private:
-        _refuse_private_host(host, literal)
-    return url.rstrip("/")
+    return server_urls.check_server_url(url, rules(allow_private)).rstrip("/")
 
 
 def refuse_private_address(ip: str, allow_private: bool) -> None:
     """Judge an IP address that is about to be connected to. ValueError when it is private and that is not allowed."""
-    if not allow_private and _is_private(ipaddress.ip_address(ip.partition("%")[0])):
-        raise ValueError(f"the backend's address {PRIVATE_TEXT}")
+    server_urls.refuse_private_address(ip, rules(allow_private))
 
 
 def refuse_private_spelling(url: str, allow_private: bool) -> None:
     """Judge an address that an engine will fetch by what it says, without asking anybody. ValueError when it names no host, or one
     inside a private network and that is not allowed. A name that leads there all the same is the engine's own to refuse."""
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
-        host = ""
-    if not host:
-        raise ValueError("this is not an address with a host")
-    if not allow_private and _is_spelled_private(host, _literal_address(host)):
-        raise ValueError(f"{host!r} is inside a private network")
-
-
-def _is_spelled_private(host: str, literal: IPAddress | None) -> bool:
-    name = host.rstrip(".").lower()
-    named = any(name == suffix or name.endswith(f".{suffix}") for suffix in PRIVATE_SUFFIXES)
-    return named or (literal is not None and _is_private(literal))
-
-
-def _refuse_private_host(host: str, literal: IPAddress | None) -> None:
-    if _is_spelled_private(host, None):
-        raise ValueError(f"{host!r} {PRIVATE_TEXT}")
-    addresses = [literal] if literal else _resolve(host)
-    if any(_is_private(address) for address in addresses):
-        raise ValueError(f"{host!r} {PRIVATE_TEXT}")
-
-
-def _literal_address(host: str) -> IPAddress | None:
-    """The address that `host` spells, in any form a resolver would accept; None for a name."""
-    if NUMERIC_HOST.fullmatch(host):
-        try:
-            return ipaddress.IPv4Address(socket.inet_aton(host.rstrip(".")))
-        except OSError:
-            raise ValueError(f"{host!r} is not an IP address") from None
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
-
-
-def _resolve(host: str) -> list[IPAddress]:
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
-        return []
-    return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
-
-
-def _is_private(address: IPAddress) -> bool:
-    """Anything but a unicast address of the public internet, also when it is wrapped into an IPv6 address."""
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = _embedded(address)
-        if inner is not None:
-            return _is_private(inner)
-        if address.is_site_local:
-            return True
-    return not address.is_global or address.is_multicast or address.is_reserved or address in HOST_AGENTS
-
-
-def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that packets to this IPv6 address end up at: mapped, NAT64, 6to4 or Teredo."""
-    if address in NAT64:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+    server_urls.refuse_private_spelling(url, allow_private)

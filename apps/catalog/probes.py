@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import ssl
 import time
-from urllib.parse import urlsplit
 
 import httpx
 from django.conf import settings
 from django.db.models.functions import Now
 
-from apps.catalog.backend_urls import refuse_private_address
+from apps.catalog.backend_urls import rules
 from apps.catalog.models import Backend
 from apps.core.crypto import Undecryptable
+from apps.core.server_requests import caused_by_tls, open_checked
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +55,7 @@ async def probe(client: httpx.AsyncClient, backend: Backend) -> tuple[bool, str]
     except socket.gaierror:
         return False, "its host name cannot be resolved"
     except httpx.ConnectError as error:
-        return False, "TLS failed: is its certificate valid?" if _caused_by_tls(error) else "takes no connections"
+        return False, "TLS failed: is its certificate valid?" if caused_by_tls(error) else "takes no connections"
     except httpx.HTTPError as error:
         return False, f"breaks off or does not speak HTTP ({type(error).__name__})"
     except ValueError as error:
@@ -65,38 +64,8 @@ async def probe(client: httpx.AsyncClient, backend: Backend) -> tuple[bool, str]
 
 
 async def _status(client: httpx.AsyncClient, backend: Backend) -> int:
-    """The status of `GET /models`, from the first address of the host that takes connections.
-
-    The name is resolved here, and the very addresses that were judged are connected to: a name server that answers
-    differently the second time gains nothing.
-    """
-    url = httpx.URL(f"{backend.base_url}/models")
-    headers = {"Host": urlsplit(backend.base_url).netloc}
-    if backend.api_key:
-        headers["Authorization"] = f"Bearer {backend.api_key}"
-    addresses = await _addresses(url)
-    for last, address in zip([*[False] * (len(addresses) - 1), True], addresses, strict=True):
-        refuse_private_address(address, settings.ALLOW_PRIVATE_BACKENDS)
-        request = client.build_request("GET", url.copy_with(host=address), headers=headers, extensions={"sni_hostname": url.host})
-        try:
-            # Streamed and not read: a backend cannot make the prober hold a large answer.
-            response = await client.send(request, stream=True)
-        except httpx.ConnectError:
-            if last:
-                raise
-            continue
-        await response.aclose()
-        return response.status_code
-    raise AssertionError("a resolved host has an address")
-
-
-def _caused_by_tls(error: BaseException) -> bool:
-    """The client library wraps what went wrong, twice."""
-    cause = error.__cause__ or error.__context__
-    return isinstance(error, ssl.SSLError) or (cause is not None and _caused_by_tls(cause))
-
-
-async def _addresses(url: httpx.URL) -> list[str]:
-    port = url.port or (443 if url.scheme == "https" else 80)
-    found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    """The status of `GET /models`, which is not read: a backend cannot make the prober hold a large answer."""
+    headers = {"Authorization": f"Bearer {backend.api_key}"} if backend.api_key else {}
+    response = await open_checked(client, "GET", f"{backend.base_url}/models", rules(settings.ALLOW_PRIVATE_BACKENDS), headers)
+    await response.aclose()
+    return response.status_code

@@ -72,6 +72,10 @@ def example(kind: NoticeKind) -> dict[str, Any]:
         "card": card,
         "amount": 10 * NANO_PER_USD,
         "debt": 12_500_000_000,
+        "percent": 80,
+        "budget": 100 * NANO_PER_USD,
+        "spent": 80_412_000_000,
+        "month": now.date().replace(day=1),
     }
 
 

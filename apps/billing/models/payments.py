@@ -300,6 +300,7 @@ class NoticeKind(models.TextChoices):
     REFUNDED = "refunded", "Payment refunded"
     SUSPENDED = "suspended", "Account suspended"
     REINSTATED = "reinstated", "Account reinstated"
+    BUDGET = "budget", "Budget threshold reached"
 
 
 class Notice(models.Model):
