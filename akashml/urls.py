@@ -16,6 +16,7 @@ from akashml.api_urls import urlpatterns as api
 from apps.accounts import security
 from apps.accounts.allauth_views import ConfirmEmail
 from apps.accounts.profile import profile
+from apps.api.budget import Deliveries, OneBudget, RotateSecret, SendTest
 from apps.api.credits import Credits, Transactions
 from apps.api.inferences import Inference, Inferences
 from apps.api.keys import Key, Keys, KeyUsage, RegenerateKey, RevokeKey
@@ -25,6 +26,7 @@ from apps.api.views import UnknownAddress
 from apps.billing.webhook import webhook
 from apps.dashboard import (
     account_data,
+    alerts,
     billing,
     exports,
     home,
@@ -73,6 +75,10 @@ management: list[URLPattern | URLResolver] = [
     *both("api/v1/usage", Usage.as_view(), "api-v1-usage"),
     *both("api/v1/inferences", Inferences.as_view(), "api-v1-inferences"),
     *both("api/v1/inferences/<uuid:inference_id>", Inference.as_view(), "api-v1-inference"),
+    *both("api/v1/budget", OneBudget.as_view(), "api-v1-budget"),
+    *both("api/v1/budget/rotate-secret", RotateSecret.as_view(), "api-v1-rotate-budget-secret"),
+    *both("api/v1/budget/test", SendTest.as_view(), "api-v1-test-budget-webhook"),
+    *both("api/v1/budget/deliveries", Deliveries.as_view(), "api-v1-budget-deliveries"),
     *both("api/v1/presets", Presets.as_view(), "api-v1-presets"),
     *both("api/v1/presets/<slug:slug>", OnePreset.as_view(), "api-v1-preset"),
     *both("api/v1/presets/<slug:slug>/duplicate", DuplicatePreset.as_view(), "api-v1-duplicate-preset"),
@@ -153,6 +159,11 @@ pages: list[URLPattern | URLResolver] = [
     *both("settings/security", security.security, "security"),
     *both("settings/security/sessions/end-others", security.end_other_sessions, "end-other-sessions"),
     *both("settings/security/sessions/<uuid:handle>/end", security.end_session, "end-session"),
+    *both("settings/alerts", alerts.alerts, "alerts"),
+    *both("settings/alerts/remove", alerts.remove_budget, "remove-budget"),
+    *both("settings/alerts/webhook/rotate", alerts.rotate_secret, "rotate-webhook-secret"),
+    *both("settings/alerts/webhook/test", alerts.send_test, "send-test-webhook"),
+    *both("settings/alerts/webhook/deliveries", alerts.delivery_log, "webhook-deliveries"),
     *both("settings/data", account_data.account_data, "account-data"),
     *both("settings/data/export", account_data.download, "export"),
     *both("settings/data/delete", account_data.delete_account, "delete-account"),

@@ -47,7 +47,7 @@ class ManagementView(ApiView):
     authentication_classes = (ManagerAuthentication,)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        if request.method in ("POST", "PATCH"):
+        if request.method in ("POST", "PUT", "PATCH"):
             check_media_type(request._request.META.get("CONTENT_TYPE") or "")  # before CSRF's check, which reads forms
         super().initial(request, *args, **kwargs)
 

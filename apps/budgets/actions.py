@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from apps.accounts.models import Account
 from apps.billing.amounts import dollars
 from apps.budgets.messages import TEST, test_body
-from apps.budgets.models import LONGEST_URL, WEBHOOK_SECRET, Budget, Delivery
+from apps.budgets.models import LONGEST_URL, WEBHOOK_SECRET, Alert, Budget, Delivery
 from apps.core.crypto import encrypt
 from apps.core.ids import uuid7
 from apps.core.money import MAX_NANO
@@ -85,6 +85,13 @@ def remove(account_id: int) -> bool:
     Delivery.objects.filter(account_id=account_id).delete()
     deleted, _ = Budget.objects.filter(pk=account_id).delete()
     return bool(deleted)
+
+
+@transaction.atomic
+def forget(account_id: int) -> None:
+    """The budget, and what was told too: the account is closed."""
+    remove(account_id)
+    Alert.objects.filter(account_id=account_id).delete()
 
 
 @transaction.atomic

@@ -5,19 +5,19 @@ from celery import shared_task
 from apps.budgets import watch, webhooks
 
 
-@shared_task(name="budgets.watch")  # type: ignore[untyped-decorator]  # Celery has no types
+@shared_task(name="budgets.watch")
 def watch_budgets() -> None:
     """Notice thresholds that were reached."""
     watch.watch_budgets()
 
 
-@shared_task(name="budgets.deliver")  # type: ignore[untyped-decorator]
+@shared_task(name="budgets.deliver")
 def deliver() -> None:
     """Send the webhooks that are due."""
     webhooks.deliver_due()
 
 
-@shared_task(name="budgets.forget_old")  # type: ignore[untyped-decorator]
+@shared_task(name="budgets.forget_old")
 def forget_old() -> None:
     """Cut the log of webhooks."""
     webhooks.forget_old()

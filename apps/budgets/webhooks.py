@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 import httpx
 from django.db import connection
@@ -75,7 +76,7 @@ def forget_old() -> None:
             ended.filter(account_id=account_id, pk__lte=oldest_kept).delete()
 
 
-def _parcel(pk: object) -> Parcel | None:
+def _parcel(pk: UUID) -> Parcel | None:
     """None when the webhook is gone meanwhile. The attempt counts from here on."""
     delivery = Delivery.objects.filter(pk=pk).first()
     budget = Budget.objects.exclude(webhook_url="").filter(pk=delivery.account_id).first() if delivery else None

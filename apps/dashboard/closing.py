@@ -10,6 +10,7 @@ from apps.accounts import actions
 from apps.accounts.models import Account, Membership, Role, User
 from apps.api_keys.models import ApiKey
 from apps.billing import cards, credits, payments
+from apps.budgets import actions as budgets
 from apps.dashboard.models import ModelRequest
 from apps.playground import conversations
 from apps.presets.models import Preset
@@ -49,6 +50,7 @@ def _close(account: Account) -> None:
     ApiKey.objects.filter(account=account).update(name=KEY_NAME)
     Preset.objects.filter(account=account).delete()
     ModelRequest.objects.filter(account=account).delete()
+    budgets.forget(account.pk)
     credits.forfeit_credit(account.pk)
     cards.remove_all(account.pk)
     payments.withdraw_open(account.pk)

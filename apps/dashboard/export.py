@@ -23,6 +23,8 @@ from apps.accounts.user_agents import describe
 from apps.api_keys.models import ApiKey, Scope
 from apps.billing.models import Book, CreditPool, LedgerTransaction, Payment, PaymentMethod, PoolKind, Posting, TransactionKind
 from apps.billing.receipts import FIELDS, details_of
+from apps.budgets.models import Alert
+from apps.budgets.queries import budget_of
 from apps.catalog.models import Model
 from apps.core.money import usd_from_nano
 from apps.playground.conversations import own
@@ -38,7 +40,7 @@ encoder = DjangoJSONEncoder(ensure_ascii=False)
 async def export(user: User, account: Account) -> AsyncIterator[bytes]:
     """The document in pieces of at most PAGE rows. Amounts are US dollars as decimal strings, times ISO 8601 in UTC."""
     yield b'{"exported_at": ' + _json(timezone.now())
-    for name, section in (("user", _user), ("account", _account), ("sessions", _sessions)):
+    for name, section in (("user", _user), ("account", _account), ("budget", _budget), ("sessions", _sessions)):
         yield _member(name) + _json(await sync_to_async(section)(user, account))
     names = await sync_to_async(lambda: dict(Model.objects.values_list("pk", "public_id")))()
     last4 = await sync_to_async(lambda: dict(ApiKey.objects.filter(account=account).values_list("pk", "last4")))()
@@ -49,6 +51,7 @@ async def export(user: User, account: Account) -> AsyncIterator[bytes]:
         ("preset_versions", PresetVersion.objects.filter(preset__account=account).select_related("preset"), _preset_version),
         ("conversations", own(user, account), conversation_line),
         ("messages", messages_of(user, account), message_line),
+        ("budget_alerts", Alert.objects.filter(account=account), _alert),
         ("credit_pools", CreditPool.objects.filter(account=account), _pool),
         ("payment_methods", PaymentMethod.objects.filter(account=account), _card),
         ("payments", Payment.objects.filter(account=account).select_related("receipt").prefetch_related("reversals"), _payment),
@@ -110,6 +113,27 @@ def _account(user: User, account: Account) -> dict[str, Any]:
         "time_zone": account.time_zone,
         "billing_details": model_to_dict(details_of(account), FIELDS),
         "created_at": account.created_at,
+    }
+
+
+def _budget(user: User, account: Account) -> dict[str, Any] | None:
+    budget = budget_of(account.pk)
+    return budget and {
+        "amount": usd_from_nano(budget.amount),
+        "thresholds": budget.thresholds,
+        "by_mail": budget.by_mail,
+        "webhook_url": budget.webhook_url,
+        "created_at": budget.created_at,
+    }
+
+
+def _alert(row: Alert) -> dict[str, Any]:
+    return {
+        "month": f"{row.month:%Y-%m}",
+        "threshold_percent": row.percent,
+        "budget": usd_from_nano(row.amount),
+        "spent": usd_from_nano(row.spent),
+        "noticed_at": row.created_at,
     }
 
 

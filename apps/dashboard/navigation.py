@@ -52,6 +52,7 @@ ACCOUNT_MENU: Sequence[Entry] = (
 # Found by the command palette alone: what stands within another page.
 MORE: Sequence[Entry] = (
     Entry("Security", "security", "shield", "password passkey two-factor totp sessions recovery codes"),
+    Entry("Alerts", "alerts", "bell", "budget threshold webhook mail spend notify limit"),
     Entry("Your data", "account-data", "download", "export delete account"),
     Entry("Billing details", "billing-details", "pencil", "address tax id vat company receipts invoices"),
     Entry("Pricing", "pricing", "card", "prices cost per token"),

@@ -38,6 +38,8 @@ def test_every_operation_is_published(operations: dict[str, Any]) -> None:
         "GET /api/v1/presets",
         "POST /api/v1/presets",
         "PATCH /api/v1/presets/{slug}",
+        "GET /api/v1/budget",
+        "PUT /api/v1/budget",
         "GET /api/v1/usage",
         "GET /api/v1/inferences",
         "GET /api/v1/inferences/{inference_id}",

@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from apps.accounts.adapters import MfaAdapter
+from apps.budgets.actions import configure
 from apps.catalog.actions import save_backend
 from apps.catalog.models import Backend, Model
 from tests.gateway.customers import new_model
@@ -28,13 +29,15 @@ def test_nothing_needs_the_earlier_key_any_more(settings: Settings) -> None:
     codes = Authenticator.objects.create(
         user=user, type=Authenticator.Type.RECOVERY_CODES, data={"seed": adapter.encrypt("SEED"), "used_mask": 5}
     )
+    watched = configure(new_customer().account, amount="5", thresholds=[50], by_mail=True, webhook_url="http://127.0.0.1:9/")
     settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], NEXT_KEY
     earlier = settings.SECRET_KEY_FALLBACKS
     with suppress(CommandError):  # other tests leave rows that nothing can read
         call_command("reencrypt_secrets", stdout=io.StringIO())
     settings.SECRET_KEY_FALLBACKS = []
-    for row in (backend, keyless, app, codes):
+    for row in (backend, keyless, app, codes, watched.budget):
         row.refresh_from_db()
+    assert watched.budget.secret == watched.secret
     assert (backend.api_key, keyless.api_key) == ("sk-of-the-backend", "")
     assert (adapter.decrypt(app.data["secret"]), adapter.decrypt(codes.data["seed"]), codes.data["used_mask"]) == ("TOTP", "SEED", 5)
 

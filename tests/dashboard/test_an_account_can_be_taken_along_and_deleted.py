@@ -21,6 +21,8 @@ from apps.api_keys.actions import create_key
 from apps.api_keys.models import ApiKey
 from apps.billing import credits, expiry
 from apps.billing.models import LedgerTransaction, PoolKind, Posting
+from apps.budgets.actions import configure
+from apps.budgets.models import Budget
 from apps.core.ids import uuid7
 from apps.dashboard import closing
 from apps.dashboard.export import PAGE, export
@@ -61,6 +63,8 @@ async def test_the_export_has_all_of_ones_own_and_nothing_of_others() -> None:
         create_key(other.account, "another's key")
         new_preset(other.account, system_prompt="another's prompt")
         edit_preset(new_preset(member.account, system_prompt="At first."), {"system_prompt": "Now."})
+        configure(other.account, amount="77", thresholds=[50], by_mail=True, webhook_url="")
+        configure(member.account, amount="42", thresholds=[50], by_mail=True, webhook_url="http://127.0.0.1:9/")
         return create_key(member.account, "ключ «production»")[1]
 
     key = await sync_to_async(prepare)()
@@ -76,6 +80,8 @@ async def test_the_export_has_all_of_ones_own_and_nothing_of_others() -> None:
     assert [one["amount"] for one in found["ledger"]] == ["3"]
     assert [(one["slug"], one["parameters"], one["system_prompt"]) for one in found["presets"]] == [("support", {}, "Now.")]
     assert [(one["preset"], one["version"], one["system_prompt"]) for one in found["preset_versions"]] == [("support", 1, "At first.")]
+    assert (found["budget"]["amount"], found["budget_alerts"]) == ("42", [])
+    assert "secret" not in found["budget"]
     assert found["inferences"] == []
     assert found["account"]["id"] == member.account.pk
 
@@ -132,6 +138,8 @@ def test_deleting_an_account_stops_its_keys_erases_names_and_keeps_the_books() -
     SocialAccount.objects.create(user=member.user, provider="google", uid=f"g{member.user.pk}", extra_data={"name": "Ada"})
     member.user.name = "Ada"
     member.user.save()
+    for one in (member, bystander):
+        configure(one.account, amount="42", thresholds=[50], by_mail=True, webhook_url="")
     client, elsewhere = logged_in(member), logged_in(member)
     email, books = member.user.email, Posting.objects.filter(account=member.account).count()
     page = client.get("/settings/data/delete").content.decode()
@@ -157,6 +165,7 @@ def test_deleting_an_account_stops_its_keys_erases_names_and_keeps_the_books() -
     assert key.revoked_at is not None
     assert key.name == "deleted"
     assert [*Preset.objects.filter(pk__in=[gone.pk, stays.pk])] == [stays]
+    assert [*Budget.objects.filter(pk__in=[member.account.pk, bystander.account.pk])] == [Budget(pk=bystander.account.pk)]
     assert credits.balance(member.account.pk).remaining == 0
     expiry.expire_credit()
     transactions = LedgerTransaction.objects.filter(account=member.account)

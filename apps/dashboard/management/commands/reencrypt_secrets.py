@@ -9,6 +9,7 @@ from django.core.management import BaseCommand, CommandError
 from django.db import transaction
 
 from apps.accounts.adapters import SECOND_FACTOR
+from apps.budgets.models import WEBHOOK_SECRET, Budget
 from apps.catalog.models import BACKEND_KEY, Backend
 from apps.core.crypto import Undecryptable, decrypt, encrypt
 
@@ -16,11 +17,11 @@ FACTOR_FIELDS = ("secret", "seed")  # of an authenticator app, of recovery codes
 
 
 class Command(BaseCommand):
-    help = "Encrypt stored secrets (keys of backends, second factors) anew under SECRET_KEY. Until then keep the earlier one in SECRET_KEY_FALLBACKS."
+    help = "Encrypt stored secrets (keys of backends, second factors, secrets of webhooks) anew under SECRET_KEY. Until then keep the earlier one in SECRET_KEY_FALLBACKS."
 
     def handle(self, *args: Any, **options: Any) -> None:
         done, unreadable = 0, []
-        for table, rewrite in ((Backend, self._backend), (Authenticator, self._factor)):
+        for table, rewrite in ((Backend, self._backend), (Authenticator, self._factor), (Budget, self._webhook)):
             for pk in list(table.objects.order_by("pk").values_list("pk", flat=True)):
                 try:
                     with transaction.atomic():
@@ -39,6 +40,12 @@ class Command(BaseCommand):
         row.api_key_encrypted = encrypt(decrypt(row.api_key_encrypted, BACKEND_KEY), BACKEND_KEY)
         row.save(update_fields=["api_key_encrypted"])
         return bool(row.api_key_encrypted)
+
+    @staticmethod
+    def _webhook(row: Any) -> bool:
+        row.secret_encrypted = encrypt(decrypt(row.secret_encrypted, WEBHOOK_SECRET), WEBHOOK_SECRET)
+        row.save(update_fields=["secret_encrypted"])
+        return bool(row.secret_encrypted)
 
     @staticmethod
     def _factor(row: Any) -> bool:
