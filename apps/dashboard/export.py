@@ -118,7 +118,9 @@ def _account(user: User, account: Account) -> dict[str, Any]:
 
 def _budget(user: User, account: Account) -> dict[str, Any] | None:
     budget = budget_of(account.pk)
-    return budget and {
+    if budget is None:
+        return None
+    return {
         "amount": usd_from_nano(budget.amount),
         "thresholds": budget.thresholds,
         "by_mail": budget.by_mail,
