@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0008_wallets_and_cards_to_keep'),
+        ('billing', '0009_ledger_but_usage'),
     ]
 
     operations = [
