@@ -36,7 +36,7 @@ for status in (400, 403, 404, 500):
     get_resolver().resolve_error_handler(status)
 
 log = logging.getLogger(__name__)
-websockets = Door({} if settings.SERVE == "gateway" else {"/ws/playground": playground_socket})
+websockets = Door({"/ws/playground": playground_socket})
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:

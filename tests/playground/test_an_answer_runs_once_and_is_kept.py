@@ -8,7 +8,7 @@ import pytest
 
 from apps.playground.models import Message
 from apps.usage.models import Dialect, Status
-from tests.gateway.clients import INPUT, OUTPUT
+from tests.gateway.clients import INPUT, OUTPUT, until_known
 from tests.gateway.customers import new_customer
 from tests.playground.talking import Tab, check_seqs, text_of
 
@@ -149,3 +149,12 @@ def test_tools_are_called_and_answered(tab, model, backend):
     asked = backend.last.json["messages"]
     assert [one["role"] for one in asked] == ["user", "assistant", "tool"]
     assert asked[1]["tool_calls"][0]["id"] == asked[2]["tool_call_id"] == call["id"]
+
+
+def test_where_pages_and_gateways_are_processes_of_their_own_the_gateway_answers(gateways, tab, model, customer):
+    [process] = gateways(1, SERVE="gateway")
+    conversation = tab.begin()
+    with Tab(process, customer, conversation=conversation) as elsewhere:
+        frames = elsewhere.rest(elsewhere.run(until_known(model, process)))
+    assert text_of(frames) == "one two three four five"
+    assert tab.kept(frames[-1]["run"])["content"] == "one two three four five"
