@@ -16,6 +16,7 @@ from apps.gateway.database import ENDS, Link, OutcomeUnknown
 from apps.gateway.errors import PresetNotFound, Unavailable
 from apps.gateway.openai.fields import decode_fields
 from apps.presets.merging import PresetEntry
+from apps.presets.models import SLUG
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,8 @@ class Presets:
     async def find(self, account_id: int, slug: str) -> PresetEntry:
         """Raises PresetNotFound and Unavailable."""
         place = account_id, slug
-        found = self._known.get(place)
+        # What can be no slug is not asked for: Postgres takes no text with a null character.
+        found = self._known.get(place) if SLUG.match(slug) else 0
         if found is None:
             if self._listener is None:
                 self._listener = asyncio.create_task(self._listen(), name="presets")
@@ -71,7 +73,7 @@ class Presets:
                 ) from None
             if self._listening and asked_at == self._changes:
                 self._remember(place, found)
-        else:
+        elif place in self._known:
             self._known.move_to_end(place)
         if not isinstance(found, PresetEntry):
             raise PresetNotFound(f"There is no preset {slug!r} in this account: GET /api/v1/presets lists those there are.", param="preset")

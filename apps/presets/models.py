@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -12,9 +13,8 @@ from apps.accounts.models import Account
 from apps.catalog.models import public_id_validator
 
 MAX_SLUG = 64
-slug_validator = RegexValidator(
-    r"^[a-z0-9]+(-[a-z0-9]+)*\Z", "A slug is made of small letters and digits, in words that are parted by single hyphens."
-)
+SLUG = re.compile(r"^[a-z0-9]+(-[a-z0-9]+)*\Z")
+slug_validator = RegexValidator(SLUG.pattern, "A slug is made of small letters and digits, in words that are parted by single hyphens.")
 
 
 class Content(models.Model):

@@ -95,6 +95,8 @@ def test_an_unknown_preset_and_anothers_are_refused_alike(gateway: GatewayProces
     unknown = chat(gateway, stranger, preset="no-such")
     assert refused.status == unknown.status == 404
     assert refused.error == {**unknown.error, "message": unknown.error["message"].replace("no-such", preset.slug)}
+    for slug in ("a\0b", "\U0001f600", "A b"):
+        assert chat(gateway, stranger, preset=slug).error["code"] == "preset_not_found"
     assert (refused.error["code"], refused.error["param"]) == ("preset_not_found", "preset")
     other = anthropic(gateway, stranger, preset=preset.slug)
     assert (other.status_code, other.json()["error"]["type"]) == (404, "not_found_error")
