@@ -137,6 +137,9 @@ class Backend(models.Model):
     idle_timeout_s = models.FloatField(
         null=True, blank=True, validators=_TIMEOUT, help_text="seconds between two pieces of an answer; empty: BACKEND_TIMEOUT_S"
     )
+    # What we pay for it; both or neither. Changed at will: only sums at present costs are made of them, no bill.
+    input_cost_pico = models.BigIntegerField(null=True, blank=True, help_text="pico-USD per input token; empty: not known")
+    output_cost_pico = models.BigIntegerField(null=True, blank=True, help_text="pico-USD per output token; empty: not known")
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
     # Written by the probe (apps/catalog/probes.py); null until the first probe.
@@ -145,7 +148,21 @@ class Backend(models.Model):
     probe_detail = models.CharField(max_length=200, blank=True, editable=False)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["model", "base_url"], name="catalog_backend_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["model", "base_url"], name="catalog_backend_once"),
+            models.CheckConstraint(
+                condition=models.Q(input_cost_pico=None, output_cost_pico=None)
+                | models.Q(  # comparisons alone would let one null pass
+                    input_cost_pico__isnull=False,
+                    output_cost_pico__isnull=False,
+                    input_cost_pico__gte=0,
+                    input_cost_pico__lte=MAX_PRICE_PICO,
+                    output_cost_pico__gte=0,
+                    output_cost_pico__lte=MAX_PRICE_PICO,
+                ),
+                name="catalog_backend_cost_range",
+            ),
+        ]
 
     @property
     def api_key(self) -> str:

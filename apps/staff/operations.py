@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,8 +16,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from apps.catalog.margins import Margin
 from apps.catalog.models import Backend, Model
 from apps.core.moments import database_now
+from apps.core.money import nano_from_pico
 from apps.dashboard.charts import Chart, Line, folded, labels_of
 from apps.dashboard.usage_page import percent
 from apps.gateway.models import Hold
@@ -54,6 +57,8 @@ class Row:
     note: str
     totals: Totals
     error_rate: str
+    margin: Margin | None
+    """In nano-USD, at the backends' present costs; None where one that took tokens has none recorded."""
 
     @property
     def p95(self) -> float | None:
@@ -85,14 +90,17 @@ def operations(request: HttpRequest) -> HttpResponse:
     for cell in found:
         whole.add(cell.totals)
     waiting = lags()
+    costs = _costs(found)
     models = dict(Model.objects.values_list("pk", "public_id"))
     context = {
         "ranges": [(key, words, key == name) for key, (words, _) in RANGES.items()],
         "whole": whole,
         "error_rate": percent(whole.errors, whole.requests),
         "charts": _charts(found, edges, bucket, models),
-        "models": _rows(platform.together(found, lambda cell: cell.model_id), models, {}),
-        "backends": _backend_rows(found, models),
+        "models": _rows(
+            platform.together(found, lambda cell: cell.model_id), models, {}, _margins(found, costs, lambda cell: cell.model_id)
+        ),
+        "backends": _backend_rows(found, models, costs),
         "accounts": _top_accounts(of),
         "lags": waiting,
         "late": sum(lag.late for lag in waiting),
@@ -160,21 +168,44 @@ def _short(models: dict[int, str], model: int) -> str:
     return models[model].rpartition("/")[2] if model in models else f"Gone ({model})"
 
 
-def _rows(sums: dict[int, Totals], names: dict[int, str], notes: dict[int, str]) -> list[Row]:
+def _costs(found: Sequence[Cell]) -> dict[int, tuple[int, int]]:
+    """What backends cost at present, pico-USD per input and output token, where it is known."""
+    rows = Backend.objects.filter(pk__in={cell.backend_id for cell in found}).values_list("pk", "input_cost_pico", "output_cost_pico")
+    return {pk: (of_input, of_output) for pk, of_input, of_output in rows if of_input is not None and of_output is not None}
+
+
+def _margins(found: Sequence[Cell], costs: dict[int, tuple[int, int]], by: Callable[[Cell], int]) -> dict[int, Margin | None]:
+    """By model or backend: revenue against tokens × present cost. Cached input counts as input: nobody told what less it costs us."""
+    charged: dict[int, int] = defaultdict(int)
+    pico: dict[int, int] = defaultdict(int)
+    unknown = set()
+    for cell in found:
+        key, totals = by(cell), cell.totals
+        charged[key] += totals.charged
+        if cell.backend_id in costs:
+            of_input, of_output = costs[cell.backend_id]
+            pico[key] += totals.prompt_tokens * of_input + totals.completion_tokens * of_output
+        elif totals.tokens:
+            unknown.add(key)
+    return {key: None if key in unknown else Margin(charged[key], nano_from_pico(pico[key])) for key in charged}
+
+
+def _rows(sums: dict[int, Totals], names: dict[int, str], notes: dict[int, str], margins: dict[int, Margin | None]) -> list[Row]:
     return [
-        Row(names.get(key, f"Gone ({key})"), notes.get(key, ""), one, percent(one.errors, one.requests))
+        Row(names.get(key, f"Gone ({key})"), notes.get(key, ""), one, percent(one.errors, one.requests), margins[key])
         for key, one in sorted(sums.items(), key=lambda item: (-item[1].requests, item[0]))
     ]  # fmt: skip
 
 
-def _backend_rows(found: Sequence[Cell], models: dict[int, str]) -> list[Row]:
+def _backend_rows(found: Sequence[Cell], models: dict[int, str], costs: dict[int, tuple[int, int]]) -> list[Row]:
     backends = {one.pk: one for one in Backend.objects.select_related("model")}
     names = {pk: one.base_url for pk, one in backends.items()} | {0: "None was reached"}
     running = dict(Hold.objects.values_list("backend_id").annotate(Count("pk")).order_by())
     notes = {
         pk: f"{one.model.public_id}, {running.get(pk, 0)} running{'' if one.is_active else ', drained'}" for pk, one in backends.items()
     }
-    return _rows(platform.together(found, lambda cell: cell.backend_id), names, notes)
+    margins = _margins(found, costs, lambda cell: cell.backend_id)
+    return _rows(platform.together(found, lambda cell: cell.backend_id), names, notes, margins)
 
 
 def _top_accounts(of: Range) -> list[TopAccount]:

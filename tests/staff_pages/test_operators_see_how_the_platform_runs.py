@@ -35,7 +35,11 @@ def served(own_database: OwnServer) -> tuple[Model, Backend]:
     Backend.objects.filter(model=model).delete()
     backend, _ = save_backend(model, "http://127.0.0.1:9/v1", {})
     account = new_customer().account.pk
-    kinds: list[dict[str, Any]] = [{}, {"status": Status.FAILED, "http_status": 502}, {"status": Status.FAILED, "http_status": 400}]
+    kinds: list[dict[str, Any]] = [
+        {"cost": 80_000, "charged": 80_000},
+        {"status": Status.FAILED, "http_status": 502},
+        {"status": Status.FAILED, "http_status": 400},
+    ]
     for kind in kinds:
         log_inference(account, model_id=model.pk, backend_id=backend.pk, **kind)
     wait_until(lambda: folded(model, 3))
@@ -54,6 +58,26 @@ def test_the_dashboard_sums_up_all_accounts(served: tuple[Model, Backend]) -> No
     assert model.public_id in answer.content.decode()
     assert browser_of(member_of("support")).get("/admin/operations/").status_code == 403
     assert client.get("/admin/").content.decode().count("/admin/operations/") >= 1
+
+
+def test_cost_and_margin_stand_beside_revenue(served: tuple[Model, Backend]) -> None:
+    model, backend = served
+    client = browser_of(member_of("operator"))
+
+    def rows() -> list[operations.Row]:
+        context = client.get("/admin/operations/").context
+        return [row for row in (*context["models"], *context["backends"]) if model.public_id in (row.name, row.note.split(",")[0])]
+
+    assert [row.margin for row in rows()] == [None, None]
+    for of_input, of_output in ((400_001, 7), (10**9, 10**9)):
+        Backend.objects.filter(pk=backend.pk).update(input_cost_pico=of_input, output_cost_pico=of_output)
+        of_model, of_backend = rows()
+        assert of_model.margin == of_backend.margin is not None
+        totals = of_model.totals
+        assert totals.charged == 80_000
+        assert of_model.margin.cost == -(-(totals.prompt_tokens * of_input + totals.completion_tokens * of_output) // 1000)
+        assert of_model.margin.gain == totals.charged - of_model.margin.cost
+    assert ">loss</span>" in client.get("/admin/operations/").content.decode()
 
 
 def test_what_waits_too_long_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
