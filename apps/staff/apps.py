@@ -7,6 +7,8 @@ class StaffConfig(AppConfig):
     label = "staff"
 
     def ready(self) -> None:
+        from apps.staff.jobs import load_jobs
         from apps.staff.roles import load_roles
 
         post_migrate.connect(load_roles, sender=self, dispatch_uid="staff.load_roles")
+        post_migrate.connect(load_jobs, sender=self, dispatch_uid="staff.load_jobs")

@@ -20,6 +20,7 @@ from django.db.models.functions import Now
 from apps.catalog.models import Backend
 from apps.core.money import NANO_PER_USD, display_usd
 from apps.gateway import ledger_check
+from apps.staff import jobs
 from apps.staff.health import lags
 from apps.staff.models import Incident
 
@@ -46,7 +47,7 @@ class Sight:
 
 def look() -> None:
     """Compares what is wrong now with the incidents that are open. The ledger has a look of its own, since that takes long."""
-    _compare([*_backends(), *_queues(), *_write_offs()], ~Q(kind="ledger"))
+    _compare([*_backends(), *_queues(), *_jobs(), *_write_offs()], ~Q(kind="ledger"))
 
 
 def look_at_ledger() -> None:
@@ -66,6 +67,14 @@ def _queues() -> list[Sight]:
         Sight("queue", lag.name, f"{lag.name}: {lag.waiting} waiting, the oldest for {lag.seconds} s (in order are {lag.bound} s)")
         for lag in lags()
         if lag.late
+    ]
+
+
+def _jobs() -> list[Sight]:
+    known = jobs.periods()
+    return [
+        Sight("job late", name, f"Job {name} has not run well for {seconds} s (it is to run every {known[name]} s)")
+        for name, seconds in jobs.late().items()
     ]
 
 

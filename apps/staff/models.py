@@ -44,3 +44,17 @@ class Incident(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.subject}"
+
+
+class Job(models.Model):
+    """How a periodic task (settings.CELERY_BEAT_SCHEDULE) ran last: one row a task, whatever the number of its runs."""
+
+    name = models.CharField(max_length=100, primary_key=True, help_text="of the task")
+    since = models.DateTimeField(db_default=Now(), help_text="from when on it is expected to run")
+    succeeded_at = models.DateTimeField("last ran well", null=True)
+    took_ms = models.PositiveIntegerField(null=True, help_text="that run")
+    failed_at = models.DateTimeField("last failed", null=True)
+    error = models.CharField("last error", max_length=500, blank=True, default="", db_default="")
+
+    def __str__(self) -> str:
+        return self.name

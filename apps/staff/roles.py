@@ -20,7 +20,7 @@ READERS_OF = {
     "dashboard": {"modelrequest"},
 }  # fmt: skip
 READ = {f"{app}.view_{model}" for app, models in READERS_OF.items() for model in models} | {"staff.view_as"}
-TRAIL = {"audit.view_entry", "staff.see_operations", "staff.view_incident"}
+TRAIL = {"audit.view_entry", "staff.see_operations", "staff.view_incident", "staff.view_job"}
 FINANCE = {"billing.add_creditpool", "billing.add_reversal", "staff.grant", "staff.refund", "staff.replay", "staff.suspend"}
 OPERATOR = {
     "catalog.add_model", "catalog.change_model", "catalog.add_price", "catalog.add_backend", "catalog.change_backend",

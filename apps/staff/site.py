@@ -20,7 +20,7 @@ GROUPS: list[tuple[str, list[tuple[str, str]]]] = [
     ("Customers", [("accounts.account", "Accounts"), ("accounts.user", "Users"), ("account.emailaddress", "E-mail addresses"), ("socialaccount.socialaccount", "Google and GitHub log-ins"), ("api_keys.apikey", "API keys"), ("usage.inference", "Inferences")]),
     ("Money", [("billing.payment", "Payments"), ("billing.reversal", "Refunds and disputes"), ("billing.creditpool", "Credit pools"), ("billing.ledgertransaction", "Ledger transactions"), ("billing.writeoff", "Write-offs"), ("billing.debt", "Debts"), ("billing.autotopup", "Auto top-ups"), ("billing.paymentmethod", "Cards"), ("billing.receipt", "Receipts"), ("billing.stripeevent", "Webhook events"), ("billing.notice", "Mails about money")]),
     ("Catalogue", [("catalog.model", "Models and prices"), ("catalog.backend", "Backends")]),
-    ("Staff", [("staff.incident", "Incidents"), ("audit.entry", "Audit trail")]),
+    ("Staff", [("staff.incident", "Incidents"), ("staff.job", "Jobs"), ("audit.entry", "Audit trail")]),
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from apps.staff import incidents
+from apps.staff import recording as recording  # hears how all tasks run
 
 
 @shared_task(name="staff.watch")

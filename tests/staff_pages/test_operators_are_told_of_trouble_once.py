@@ -48,7 +48,7 @@ def receiver(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Receiver:
 
 def seen(monkeypatch: pytest.MonkeyPatch, *sights: Sight) -> None:
     """These are wrong now, and operators are told."""
-    for source, found in (("_backends", list(sights)), ("_queues", []), ("_write_offs", [])):
+    for source, found in (("_backends", list(sights)), ("_queues", []), ("_jobs", []), ("_write_offs", [])):
         monkeypatch.setattr(incidents, source, lambda found=found: found)
     incidents.look()
     incidents.tell()
