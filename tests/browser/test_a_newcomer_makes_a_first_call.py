@@ -113,7 +113,7 @@ def test_the_language_is_remembered_and_a_reload_shows_no_key(customer_page: Pag
     for language, start in (
         ("Python", "from openai"),
         ("JavaScript", "import OpenAI"),
-        ("Claude Code", "export ANTHROPIC"),
+        ("Claude Code", "# ORG/MODEL: one that calls tools"),  # the built-in one does not
         ("curl", "curl "),
     ):
         page.get_by_role("radio", name=language).check()

@@ -191,11 +191,13 @@ def test_a_huge_account_fits_and_weighs_little(open_page: Callable[..., Page], m
     made_up.add(member.account.pk)
     model = priced_model(f"an-organisation-with-a-name/{'Very-Long-Model-Name-' * 6}{member.account.pk}")
     with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
         cursor.execute(HUGE, {"account": member.account.pk, "model": model.pk, "many": 3_000})
         cursor.execute(
             "SELECT DISTINCT usage_refold((settled_at AT TIME ZONE 'UTC')::date) FROM usage_inference WHERE account_id = %s",
             [member.account.pk],
         )
+        cursor.execute("RESET statement_timeout")
     for address in ("/usage", "/inferences", "/dashboard"):
         page = open_page(user=member.user)
         weights: list[int] = []

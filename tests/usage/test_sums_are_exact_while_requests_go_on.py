@@ -109,6 +109,8 @@ def test_a_dropped_month_is_counted_for_ever(money: Database) -> None:
         run("UPDATE usage_rollupmark SET settled_until = '-infinity'")
         rows("SELECT usage_fold_range('-infinity', '2031-02-04')")
         run("UPDATE usage_rollupmark SET settled_until = '2031-02-04'")
+        assert not rows(drop, (date(2031, 1, 1),))[0].done  # not in the platform's sums
+        run("UPDATE usage_platformmark SET settled_until = '2031-02-04'")
         assert not rows(drop, (date(2031, 2, 1),))[0].done  # not over
         assert rows(drop, (date(2031, 1, 1),))[0].done
         assert not rows(drop, (date(2031, 1, 1),))[0].done
