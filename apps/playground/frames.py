@@ -37,10 +37,10 @@ class ImagePart(msgspec.Struct, tag="image_url", forbid_unknown_fields=True):
 
 
 class NewMessage(msgspec.Struct, forbid_unknown_fields=True):
-    """One to be added to the conversation. A tool's result is a text."""
+    """One to be added to the conversation. A tool's result is a text, and so is an answer that was edited."""
 
     id: UUID
-    role: Literal["user", "tool"]
+    role: Literal["user", "assistant", "tool"]
     content: str | Annotated[list[TextPart | ImagePart], msgspec.Meta(min_length=1, max_length=MAX_PARTS)]
     tool_call_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
 
@@ -113,8 +113,9 @@ def _check(frame: RunFrame) -> None:
                 code="invalid_request",
                 param=f"{place}.tool_call_id",
             )
-        if message.role == "tool" and not isinstance(message.content, str):
-            raise Refused(f"{place}.content: the result of a tool is a text.", code="invalid_request", param=f"{place}.content")
+        if message.role != "user" and not isinstance(message.content, str):
+            what = "the result of a tool" if message.role == "tool" else "an edited answer"
+            raise Refused(f"{place}.content: {what} is a text.", code="invalid_request", param=f"{place}.content")
     ids = [frame.run, *(message.id for message in frame.messages)]
     if len(set(ids)) < len(ids):
         raise Refused("messages: each message needs an id of its own.", code="invalid_request", param="messages")

@@ -25,7 +25,7 @@ SHORTCUTS = (
     ("Add a pane", ("Alt", "P")),
     ("View code", ("Alt", "C")),
     ("New chat", ("Alt", "N")),
-    ("Send an edited message", ("Ctrl", "Enter")),
+    ("Send what was edited", ("Ctrl", "Enter")),
     ("This list", ("?",)),
 )
 SAMPLES = (("curl", "curl"), ("python", "Python"), ("javascript", "JavaScript"), ("anthropic", "Anthropic SDK"))

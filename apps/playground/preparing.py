@@ -22,7 +22,7 @@ from apps.playground.sealing import Body, seal_body
 
 MAX_MESSAGES = 10_000
 MAX_BYTES = 64_000_000  # of a conversation, sealed
-ROLES = {"user": Role.USER, "tool": Role.TOOL}
+ROLES = {"user": Role.USER, "assistant": Role.ASSISTANT, "tool": Role.TOOL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,8 @@ def _new(conversation: Conversation, frame: RunFrame) -> list[Message]:
                 conversation=conversation,
                 parent=rows[-1].id if rows else frame.parent,
                 role=ROLES[message.role],
+                # An answer that was edited ran nowhere: no model said it, and it has no figures.
+                status=AnswerStatus.COMPLETED if message.role == "assistant" else None,
                 sealed_body=seal_body(_body(message)),
                 created_at=timezone.now(),
             )

@@ -83,6 +83,19 @@ def test_compare_stop_again_edit_and_come_back(customer_page: Page, model: TestM
     assert backend.last.json["messages"][-1] == {"role": "user", "content": "An edited question"}
     expect(pane(page, 2).locator(".message.user .you")).to_have_text("A question for both")
 
+    # An answer can be edited as well: the model then goes on from the new one.
+    answers(page, 1).get_by_role("button", name="Edit answer").click()
+    page.get_by_role("textbox", name="Edit answer").fill("Better")
+    page.get_by_role("textbox", name="Edit answer").press("Control+Enter")
+    expect(answers(page, 1).locator(".answer")).to_have_text("Better")
+    expect(answers(page, 1).locator(".stats-line")).to_contain_text("Edited")
+    expect(answers(page, 1).locator(".branches")).to_have_text("2/2")
+    assert_sound(page, widths=WIDTHS)
+    answers(page, 1).get_by_role("button", name="Continue from here").click()
+    expect(answers(page, 1)).to_have_count(2)
+    expect_finished(page, 1)
+    assert backend.last.json["messages"][-1] == {"role": "assistant", "content": "Better"}
+
     # What is stopped stays, and ends at the backend.
     gate = backend.gate("before_chunk:2")
     backend.reply(chunks=["half ", "an ", "answer"])
@@ -100,7 +113,8 @@ def test_compare_stop_again_edit_and_come_back(customer_page: Page, model: TestM
         page.get_by_label("Message", exact=True).fill("A draft")
     page.reload()
     expect(page.get_by_label("Message", exact=True)).to_have_value("A draft")
-    expect(answers(page, 1)).to_have_count(2)
+    expect(answers(page, 1)).to_have_count(3)
+    expect(answers(page, 1).first.locator(".answer")).to_have_text("Better")
     expect(answers(page, 1).last.locator(".answer")).to_have_text("half an")
     expect(page.get_by_role("heading", level=1)).to_have_text("A question for both")
     page.get_by_role("button", name="View code").click()
@@ -109,7 +123,7 @@ def test_compare_stop_again_edit_and_come_back(customer_page: Page, model: TestM
     expect(code.get_by_role("region", name="curl")).to_contain_text("$AKASHML_API_KEY")
     assert_sound(page, widths=WIDTHS)
     page.keyboard.press("Escape")
-    answers(page, 1).first.get_by_title("Open this inference in the log").click()
+    answers(page, 1).last.get_by_title("Open this inference in the log").click()
     expect(page).to_have_url(re.compile("/inferences/"))
 
 

@@ -79,6 +79,10 @@ export function actionsOf(app) {
     },
 
     edit(pane, message, content) {
+      if (message.role === "assistant") {
+        add(pane, message.parent, { role: "assistant", content, model: "", status: "completed" });
+        return app.views.find((one) => one.pane === pane).transcript.redraw();
+      }
       const made = add(pane, message.parent, { role: "user", content });
       return run([{ pane, parent: made.id }]);
     },

@@ -87,6 +87,7 @@ export class MessageView {
     ];
     if (message.role === "user") buttons.push(iconButton("pencil", "Edit message", () => this.edit()));
     if (answer) {
+      if (textOf(message.content) && !message.refused) buttons.push(iconButton("pencil", "Edit answer", () => this.edit()));
       buttons.push(iconButton("refresh", "Generate again", () => actions.regenerate(pane, message)));
       if (!message.tool_calls?.length && textOf(message.content)) buttons.push(iconButton("arrow", "Continue from here", () => actions.goOn(pane, message)));
     }
@@ -97,6 +98,7 @@ export class MessageView {
     const { message, context } = this;
     const parts = statsOf(message);
     if (message.status === "stopped") parts.unshift("Stopped");
+    if (!message.model) parts.unshift("Edited");
     const words = parts.map((part) => h("span", {}, part));
     // What was refused never ran, and is not in the log.
     if (!message.inference_id || !message.cost) return h("span", { class: "stats-words num" }, words);
@@ -126,5 +128,5 @@ export class MessageView {
 }
 
 function label({ role, model }) {
-  return role === "assistant" ? `Answer of ${model}` : role === "tool" ? "Tool result" : "Your message";
+  return role === "assistant" ? (model ? `Answer of ${model}` : "Edited answer") : role === "tool" ? "Tool result" : "Your message";
 }
