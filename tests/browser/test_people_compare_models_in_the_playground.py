@@ -117,6 +117,10 @@ def test_compare_stop_again_edit_and_come_back(customer_page: Page, model: TestM
     expect(answers(page, 1).first.locator(".answer")).to_have_text("Better")
     expect(answers(page, 1).last.locator(".answer")).to_have_text("half an")
     expect(page.get_by_role("heading", level=1)).to_have_text("A question for both")
+    # The edited question is a branch of its pane alone.
+    expect(pane(page, 1).locator(".message.user").first.locator(".branches")).to_have_text("2/2")
+    expect(answers(page, 2)).to_have_count(2)
+    expect(pane(page, 2).locator(".message.user .branches")).to_have_count(0)
     page.get_by_role("button", name="View code").click()
     code = page.get_by_role("dialog", name="View code")
     expect(code.get_by_role("region", name="curl")).to_contain_text("An edited question")

@@ -29,6 +29,7 @@ export function actionsOf(app) {
   };
   const add = (pane, parent, fields) => {
     const message = app.conversation.add({ id: crypto.randomUUID(), parent, unsent: true, ...fields });
+    app.conversation.claim(pane, message);
     pane.head = message.id;
     return message;
   };

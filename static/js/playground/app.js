@@ -136,7 +136,7 @@ export class Playground {
     this.keeper.flush();
     if (new URLSearchParams(location.search).has("c")) history.pushState(null, "", location.pathname);
     const { panes, draft } = this.keeper.unsent;
-    const known = panes.filter((pane) => this.models.get(pane.model)).map((pane) => ({ ...pane, head: null }));
+    const known = panes.filter((pane) => this.models.get(pane.model)).map((pane) => ({ ...pane, head: null, own: [] }));
     const usual = this.presets.usual;
     const first = this.models.get(model) ?? this.models.get(usual?.model) ?? this.models.list[0];
     const made = model || !known.length ? [newPane(first?.id ?? "", model || !usual ? {} : { parameters: usual.parameters, system_prompt: usual.system_prompt, preset: usual.slug, model: first?.id })] : known;
@@ -199,7 +199,7 @@ export class Playground {
     const { pane: last } = this.views.at(-1);
     const used = new Set(this.views.map(({ pane }) => pane.model));
     const model = this.models.list.find(({ id }) => !used.has(id))?.id ?? last.model;
-    const pane = newPane(model, { head: last.head, system_prompt: last.system_prompt, model });
+    const pane = newPane(model, { head: last.head, own: last.own ?? [], system_prompt: last.system_prompt, model });
     this.conversation.panes.push(pane);
     const view = new PaneView(pane, this.conversation, this);
     view.settings.save.hidden = !this.presets.offered;

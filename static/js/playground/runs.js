@@ -27,6 +27,7 @@ export class Runs {
     };
     this.running.set(message.id, { message, unsent, frame, conversation, seq: 0, resumed: false });
     this.link.send(frame);
+    conversation.claim(pane, message);
     pane.head = message.id;
     return message;
   }

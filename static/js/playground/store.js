@@ -57,10 +57,22 @@ export class Conversation {
     return found.reverse();
   }
 
-  // The branches a pane may choose from at a message. What another pane shows just now is that pane's.
+  // The branches a pane may choose from at a message. What another pane shows just now, or began, is that pane's.
   branches(pane, message) {
-    const elsewhere = new Set(this.panes.filter((other) => other !== pane).flatMap((other) => this.chain(other).map(({ id }) => id)));
+    const others = this.panes.filter((other) => other !== pane);
+    const elsewhere = new Set(others.flatMap((other) => this.chain(other).map(({ id }) => id)));
+    const mine = new Set(pane.own);
+    for (const id of others.flatMap(({ own }) => own ?? [])) if (!mine.has(id)) elsewhere.add(id);
     return (this.children.get(message.parent) ?? []).filter((id) => id === message.id || !elsewhere.has(id));
+  }
+
+  // Notes with the pane that it began this message, where other panes may branch as well; below such a place the branch is its alone.
+  claim(pane, { id, parent }) {
+    const others = this.panes.filter((other) => other !== pane);
+    if (!others.length) return;
+    const claimed = new Set(this.panes.flatMap(({ own }) => own ?? []));
+    const meeting = parent === null || this.children.get(parent).some((one) => claimed.has(one)) || others.some((other) => this.chain(other).some((one) => one.id === parent));
+    if (meeting) pane.own = [...(pane.own ?? []), id];
   }
 
   // The newest end below a message, for going back to a branch where it was left.
