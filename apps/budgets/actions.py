@@ -115,7 +115,7 @@ def thresholds_from_text(text: str) -> list[int]:
     """`50, 80, 100 %` → [50, 80, 100]. ValueError for anything else."""
     words = [word for word in re.split(r"[\s,;%]+", text) if word]
     if not all(re.fullmatch(r"[0-9]{1,4}", word, re.ASCII) for word in words):
-        raise ValueError("Write whole numbers of percent, parted by commas, such as 50, 80, 100.")
+        raise ValueError("Write whole numbers of percent, separated by commas, such as 50, 80, 100.")
     return [int(word) for word in words]
 
 

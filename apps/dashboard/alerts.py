@@ -27,7 +27,7 @@ class BudgetForm(forms.Form):
     """The actions of apps.budgets say what is wrong with what is typed."""
 
     amount = forms.CharField(label="Budget for a month", max_length=16)
-    thresholds = forms.CharField(label="Tell me at", max_length=60, help_text="Percent of the budget, parted by commas.")
+    thresholds = forms.CharField(label="Tell me at", max_length=60, help_text="Percent of the budget, separated by commas.")
     by_mail = forms.BooleanField(label="By mail", required=False, widget=forms.CheckboxInput(attrs={"class": "toggle", "role": "switch"}))
     webhook_url = forms.CharField(
         label="By webhook",
