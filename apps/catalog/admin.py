@@ -141,8 +141,9 @@ class ModelAdmin(Audited):
         tokens = f"{usd_per_million_from_pico(price.input_pico)} / {usd_per_million_from_pico(price.output_pico)}"
         return f"{tokens}, {usd_per_token_from_pico(price.request_pico)}" if price.request_pico else tokens
 
-    @admin.display(description="margin at the dearest backend: input / output")
+    @admin.display(description="margin, input / output")
     def margin(self, model: Model) -> SafeString | str:
+        """At the dearest backend in use."""
         price = _newest(model)
         backends = [one for one in model.backends.all() if one.is_active]
         inputs = [one.input_cost_pico for one in backends if one.input_cost_pico is not None]

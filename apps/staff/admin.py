@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apps.audit.staff_pages import Audited, BigTable, ReadOnly
+from apps.core.figures import THIN
 from apps.staff import jobs
 from apps.staff.models import Incident, Job
 
@@ -47,8 +48,8 @@ class JobAdmin(ReadOnly, Audited):
     def state(self, job: Job) -> SafeString | str:
         if job.name in self.late:
             return format_html('<strong class="loss">late: not for {} s</strong>', self.late[job.name])
-        return "in time" if job.succeeded_at else "to run"
+        return f"in{THIN}time" if job.succeeded_at else f"to{THIN}run"
 
     @admin.display(description="took")
     def took(self, job: Job) -> str:
-        return "" if job.took_ms is None else f"{job.took_ms:,} ms"
+        return "" if job.took_ms is None else f"{job.took_ms:,}{THIN}ms"

@@ -56,7 +56,7 @@ def test_each_run_is_kept_in_the_one_row_of_its_task(scheduled: Job, settings: S
 
 def test_a_job_that_is_late_is_marked_and_told(scheduled: Job) -> None:
     client = browser_of(member_of("operator"))
-    assert "to run" in client.get("/admin/staff/job/").content.decode()
+    assert "to\N{NO-BREAK SPACE}run" in client.get("/admin/staff/job/").content.decode()
     assert incidents._jobs() == []
     limit = jobs.bound(600)
     for column in ("since", "succeeded_at"):  # one that never ran, and one that does not any more
@@ -70,6 +70,6 @@ def test_a_job_that_is_late_is_marked_and_told(scheduled: Job) -> None:
     assert incidents._jobs() == []
     page = client.get("/admin/staff/job/").content.decode()
     assert "10 min" in page
-    assert "in time" in page
+    assert "in\N{NO-BREAK SPACE}time" in page
     assert client.post(f"/admin/staff/job/{scheduled.pk}/change/").status_code == 403
     assert browser_of(member_of("support")).get("/admin/staff/job/").status_code == 403
