@@ -131,7 +131,7 @@ def test_what_the_documentation_does_not_say_is_not_answered(assistant, question
         ("How long should I wait after a 429?", "Errors and rate limits › How should I retry? (/docs/errors-and-rate-limits)"),
         ("streaming in python", "OpenAI SDK › How do I stream an answer? (/docs/openai-sdk)"),
         ("connect olama", "Self-hosting › How do I connect Ollama? (/docs/self-hosting)"),
-        ("is the playground available", "Playground (/docs/playground)"),
+        ("compare models in the playground", "Playground › How do I compare models? (/docs/playground)"),
         ("What is AkashML?", "Introduction › What is AkashML? (/docs/introduction)"),
     ],
 )

@@ -65,8 +65,3 @@ def test_samples_are_well_formed(page):
 def test_every_status_is_explained():
     listed = re.findall(r"^\| (\d{3}) \| ", (GUIDE / "errors-and-rate-limits.md").read_text(), re.MULTILINE)
     assert {int(status) for status in listed} == STATUSES
-
-
-@pytest.mark.parametrize("slug", ["playground"])
-def test_what_does_not_exist_yet_is_said_first(slug):
-    assert re.match(r"# .+\n\n\*\*(Coming with|Planned for) a later release\.\*\*", (GUIDE / f"{slug}.md").read_text())
