@@ -10,8 +10,6 @@ from apps.accounts.actions import Registered
 from apps.budgets import actions
 from tests.people import new_customer
 
-pytest_plugins = ["tests.dashboard.history"]
-
 
 @pytest.fixture
 def alice() -> Iterator[Registered]:

@@ -19,6 +19,8 @@ from apps.usage.ranges import month_of
 from tests.budgets.spending import USD, budget, spend
 from tests.people import new_customer
 
+pytest_plugins = ["tests.dashboard.history"]
+
 
 def mails_of(customer: Registered) -> list[str]:
     """The subjects of what is owed and was not looked at yet; it is sent."""

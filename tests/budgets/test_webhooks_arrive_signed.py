@@ -20,6 +20,8 @@ from apps.budgets.models import Delivery
 from tests.budgets.receiver import Receiver, receiving
 from tests.budgets.spending import budget, spend
 
+pytest_plugins = ["tests.dashboard.history"]
+
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
