@@ -1,4 +1,4 @@
-"""Every address of the API, and all that a process with SERVE=gateway knows: it never loads the pages. Each address is spelled with
+"""Every address of the API, and all that a process with SERVE=gateway knows: it loads no page but those of errors. Each address is spelled with
 and without its trailing slash. /healthz and /readyz are answered by the ASGI root.
 """
 

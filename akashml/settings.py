@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-from akashml import env, oauth
+from akashml import databases, env, logs, oauth
 from akashml.instance import Instance
 from akashml.mail import MailServer
 
@@ -133,38 +132,8 @@ if STRIPE_LIVE and STRIPE_API_BASE:
 # --- Postgres and Valkey ----------------------------------------------------------------------------------------------
 DATABASE_URL = env.url("DATABASE_URL", _required_in_production("DATABASE_URL", INSTANCE.database_url), ["postgres", "postgresql"])
 REDIS_URL = env.url("REDIS_URL", _required_in_production("REDIS_URL", INSTANCE.redis_url), ["redis", "rediss", "unix"])
-
-
-# A server that has gone without a word (its machine died, the network is cut) is given up after about twenty seconds, not after the
-# kernel's quarter of an hour. All but the first of no effect on a unix socket.
-POSTGRES_ENDS: dict[str, Any] = {
-    "connect_timeout": 5,
-    "keepalives_idle": 10,
-    "keepalives_interval": 3,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 20_000,
-}
-
-
-def _database(address: str) -> dict[str, object]:
-    """Django's form of a postgresql:// address; a `host` in the query is the folder of a unix socket."""
-    parts = urlsplit(address)
-    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": unquote(parts.path.lstrip("/")),
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": query.pop("host", parts.hostname or ""),
-        "PORT": str(parts.port or ""),
-        "CONN_MAX_AGE": 60,
-        "CONN_HEALTH_CHECKS": True,
-        # A page that hangs must not hold locks on accounts: short statements, and no transaction left open idle.
-        "OPTIONS": {"options": "-c statement_timeout=20000 -c idle_in_transaction_session_timeout=20000", **POSTGRES_ENDS, **query},
-    }
-
-
-DATABASES = {"default": _database(DATABASE_URL)}
+POSTGRES_ENDS = databases.ENDS
+DATABASES = {"default": databases.postgres(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {
@@ -413,24 +382,7 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["apps.api.schema.one_spelling"],
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "lines": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
-        "json": {"()": "apps.core.logs.JsonLines"},
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": env.choice("LOG_FORMAT", "lines", ["lines", "json"])}},
-    "root": {"handlers": ["stderr"], "level": env.choice("LOG_LEVEL", "INFO", ["DEBUG", "INFO", "WARNING", "ERROR"])},
-    # One line per request or per outgoing call is the access log's business (the inference log has every request), and dozens per
-    # receipt are nobody's.
-    "loggers": {
-        # By our handlers, not by their own; the inference log has every request, so that no access log is written.
-        **{name: {"handlers": [], "propagate": True, "level": "INFO"} for name in ("uvicorn", "uvicorn.error")},
-        "uvicorn.access": {"handlers": [], "propagate": False},
-        **{
-            name: {"level": "WARNING"}
-            for name in ("httpx", "httpcore", "asyncio", "daphne", "django.channels.server", "stripe", "fontTools")
-        },
-    },
-}
+LOGGING = logs.configuration(
+    line_format=env.choice("LOG_FORMAT", "lines", ["lines", "json"]),
+    level=env.choice("LOG_LEVEL", "INFO", ["DEBUG", "INFO", "WARNING", "ERROR"]),
+)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from apps.api.management import (
     PAGING,
-    READING,
-    WRITING,
     Conflict,
     ManagementView,
     NotFound,
@@ -22,8 +21,8 @@ from apps.api.management import (
     answer,
     as_bad_request,
     body_of,
-    errors,
     one_of,
+    operation,
 )
 from apps.api_keys import actions
 from apps.api_keys.models import ApiKey, Scope, State
@@ -126,14 +125,7 @@ class CurrentMinute(msgspec.Struct):
 
 decode_new_key = msgspec.json.Decoder(NewKey)
 decode_change = msgspec.json.Decoder(KeyChange)
-
-
-def schema(identifier: str, summary: str, structure: type[msgspec.Struct], **more: Any) -> Any:
-    """`extend_schema` of an operation on keys that answers with `structure`."""
-    statuses, success = (READING if more.pop("reads", False) else WRITING), more.pop("status", 200)
-    return extend_schema(
-        operation_id=identifier, tags=["keys"], summary=summary, responses={success: structure, **errors(statuses)}, **more
-    )
+schema = partial(operation, "keys")
 
 
 class Keys(ManagementView):

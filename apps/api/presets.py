@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from apps.api.management import (
     PAGING,
-    READING,
-    WRITING,
     Conflict,
     ManagementView,
     NotFound,
@@ -22,7 +20,7 @@ from apps.api.management import (
     answer,
     as_bad_request,
     body_of,
-    errors,
+    operation,
 )
 from apps.gateway.errors import ApiError
 from apps.gateway.openai.fields import ModelId
@@ -101,14 +99,7 @@ class VersionList(msgspec.Struct):
 
 decode_new = msgspec.json.Decoder(NewPreset)
 decode_change = msgspec.json.Decoder(PresetChange)
-
-
-def schema(identifier: str, summary: str, structure: type[msgspec.Struct], **more: Any) -> Any:
-    """`extend_schema` of an operation on presets that answers with `structure`."""
-    statuses, success = (READING if more.pop("reads", False) else WRITING), more.pop("status", 200)
-    return extend_schema(
-        operation_id=identifier, tags=["presets"], summary=summary, responses={success: structure, **errors(statuses)}, **more
-    )
+schema = partial(operation, "presets")
 
 
 class Presets(ManagementView):

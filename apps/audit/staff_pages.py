@@ -97,8 +97,9 @@ class BigTable(Audited):
     search_fields = ("pk",)  # so that there is a box; lookups() says what is looked for
 
     def lookups(self, term: str) -> list[dict[str, Any]]:
-        """What a search may mean, likeliest first, each by an index. The first that finds anything counts."""
-        raise NotImplementedError
+        """What a search may mean, likeliest first, each by an index. The first that finds anything counts. Usually a row's number."""
+        number = number_of(term)
+        return [] if number is None else [{"pk": number}]
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> tuple[QuerySet[Any], bool]:
         term = search_term.strip()

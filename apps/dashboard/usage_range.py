@@ -33,7 +33,7 @@ LONGEST = timedelta(days=5 * 366)
 
 
 class RangeForm(forms.Form):
-    """`?range=`, `?by=` and for a range of one's own the days `?from=` and `?to=`, both included. Absent ones are the usual."""
+    """`?range=`, `?by=` and for a range of one's own the days `?since=` and `?until=`, both included. Absent ones are the usual."""
 
     range = forms.ChoiceField(label="Range", required=False, choices=list(SHORT.items()), widget=forms.RadioSelect)
     by = forms.ChoiceField(

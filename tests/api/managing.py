@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpResponse
@@ -50,3 +51,19 @@ def teammate_of(customer: Registered) -> User:
     Membership.objects.filter(user=user).delete()
     Membership.objects.create(account=customer.account, user=user, role=Role.MEMBER)
     return user
+
+
+# Who may manage what is alice's, who may not, and the ways in which one calls; by name.
+INSIDERS: dict[str, Callable[[Registered], Caller]] = {
+    "alice": lambda alice: by_session(alice.user),
+    "her teammate bob": lambda alice: by_session(teammate_of(alice)),
+    "her account's management key": lambda alice: by_key(alice.account),
+}
+OUTSIDERS: dict[str, Callable[[], Caller]] = {
+    "charlie": lambda: by_session(new_customer().user),
+    "charlie's management key": lambda: by_key(new_customer().account),
+}
+WAYS: dict[str, Callable[[Registered], Caller]] = {
+    "logged in": lambda who: by_session(who.user),
+    "with a management key": lambda who: by_key(who.account),
+}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,13 +10,8 @@ from apps.accounts.actions import Registered
 from apps.api_keys import minting
 from apps.api_keys.actions import Limits, create_key
 from apps.api_keys.models import ApiKey, Scope
-from tests.api.managing import KEYS, Caller, by_key, by_session
+from tests.api.managing import KEYS, WAYS, Caller, by_session
 from tests.people import new_customer
-
-WAYS: dict[str, Callable[[Registered], Caller]] = {
-    "logged in": lambda who: by_session(who.user),
-    "with a management key": lambda who: by_key(who.account),
-}
 
 
 @pytest.fixture

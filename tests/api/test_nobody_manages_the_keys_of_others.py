@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from django.test import Client
 
@@ -15,7 +13,7 @@ from apps.api_keys.actions import Limits, create_key, revoke_key
 from apps.api_keys.minting import mint
 from apps.api_keys.models import ApiKey, Scope
 from apps.gateway.keyring import GUESSES
-from tests.api.managing import KEYS, Caller, by_key, by_session, teammate_of
+from tests.api.managing import INSIDERS, KEYS, OUTSIDERS, Caller, by_key, by_session
 from tests.people import new_customer
 
 OPERATIONS = [
@@ -26,15 +24,6 @@ OPERATIONS = [
     ("POST", "/revoke", None, 200),
     ("DELETE", "", None, 200),
 ]
-INSIDERS: dict[str, Callable[[Registered], Caller]] = {
-    "alice": lambda alice: by_session(alice.user),
-    "her teammate bob": lambda alice: by_session(teammate_of(alice)),
-    "her account's management key": lambda alice: by_key(alice.account),
-}
-OUTSIDERS: dict[str, Callable[[], Caller]] = {
-    "charlie": lambda: by_session(new_customer().user),
-    "charlie's management key": lambda: by_key(new_customer().account),
-}
 
 
 @pytest.fixture

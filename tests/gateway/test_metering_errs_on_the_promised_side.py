@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from dataclasses import replace
 from unittest import mock
 
@@ -76,6 +77,18 @@ def test_a_prompt_of_megabytes_is_not_looked_through(filling):
     request = chat_completions.parse(f'{{"model":"m","messages":[{{"role":"user","content":[{part}]}}]}}'.encode())
     with mock.patch.object(metering, "_collect", side_effect=AssertionError("it was looked through")):
         assert 400_000 < request.prompt_estimate() <= request.prompt_bound()
+
+
+def test_what_else_is_in_a_file_is_not_made_into_objects():
+    part = '{"type":"file","file":{"file_id":"f","d":[' + "[]," * 400_000 + "[]]}}"
+    body = f'{{"model":"m","messages":[{{"role":"user","content":[{part}]}}]}}'.encode()
+    tracemalloc.start()
+    try:
+        chat_completions.parse(body)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 8 * len(body)  # as values they take twenty times as much
 
 
 def test_messages_that_must_be_taken_apart_are_bounded():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from apps.accounts.actions import Registered
 from apps.api_keys.actions import create_key
 from apps.presets.models import Preset
-from tests.api.managing import Caller, by_key, by_session, teammate_of
+from tests.api.managing import INSIDERS, OUTSIDERS, Caller, by_session
 from tests.people import new_customer
 from tests.presets.samples import PRESETS, new_preset
 
@@ -22,15 +21,6 @@ OPERATIONS: list[tuple[str, str, Any]] = [
     ("POST", "/duplicate", None),
     ("DELETE", "", None),
 ]
-INSIDERS: dict[str, Callable[[Registered], Caller]] = {
-    "alice": lambda alice: by_session(alice.user),
-    "her teammate bob": lambda alice: by_session(teammate_of(alice)),
-    "her account's management key": lambda alice: by_key(alice.account),
-}
-OUTSIDERS: dict[str, Callable[[], Caller]] = {
-    "charlie": lambda: by_session(new_customer().user),
-    "charlie's management key": lambda: by_key(new_customer().account),
-}
 
 
 @pytest.fixture

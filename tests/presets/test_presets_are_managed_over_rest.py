@@ -3,7 +3,6 @@ management key."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,14 +13,9 @@ from apps.accounts.actions import Registered
 from apps.catalog.models import Model
 from apps.presets import actions
 from apps.presets.models import Preset
-from tests.api.managing import Caller, by_key, by_session
+from tests.api.managing import WAYS, Caller, by_session
 from tests.people import new_customer
 from tests.presets.samples import PRESETS, new_model, new_preset
-
-WAYS: dict[str, Callable[[Registered], Caller]] = {
-    "logged in": lambda who: by_session(who.user),
-    "with a management key": lambda who: by_key(who.account),
-}
 
 
 @pytest.fixture

@@ -48,12 +48,20 @@ class InputAudio(msgspec.Struct):
     format: str
 
 
+class File(msgspec.Struct):
+    """Structures, not dictionaries: what else is in it is passed over without being made into objects."""
+
+    file_data: str | None = None
+    file_id: str | None = None
+    filename: str | None = None
+
+
 class Part(msgspec.Struct):
     type: str
     text: str | None = None
     image_url: ImageUrl | None = None
     input_audio: InputAudio | None = None
-    file: dict[str, Any] | None = None
+    file: File | None = None
 
 
 _decode_messages = msgspec.json.Decoder(list[Message])
