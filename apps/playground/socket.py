@@ -230,7 +230,9 @@ def _gateway() -> Gateway:
     gateway = host.gateway
     if gateway is None:
         raise Refused(
-            "This server shows pages only, and runs no models: set SERVE=all, and start it with `make run`.", code="no_gateway", status=503
+            "This server shows pages only, and runs no models: its operator has to lead /ws to a gateway (docs/production.md), or to set SERVE=all.",
+            code="no_gateway",
+            status=503,
         )
     if gateway.draining or gateway.ending:
         raise Refused(
