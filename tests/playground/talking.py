@@ -114,6 +114,11 @@ class Tab:
             heard += text_of(frames[-1:])
         return frames
 
+    def until_read(self) -> list[Frame]:
+        """What comes until the server has done all that was said so far: it does one thing after the other, and refuses nonsense last."""
+        self.say(type="nonsense")
+        return self.until(lambda frame: frame["type"] == "refused" and frame["run"] is None)[:-1]
+
     def rest(self, run: str) -> list[Frame]:
         """The frames of a run up to its end."""
         frames = self.until(lambda frame: frame["type"] in ("done", "failed", "refused") and frame["run"] == run)

@@ -23,6 +23,7 @@ def test_who_comes_back_reads_on(gateway, tab, model, customer, backend):
     tab.break_off()
     with Tab(gateway, customer, tab.cookie, tab.conversation) as again:
         again.say(type="resume", run=run, after=frames[-1]["seq"])
+        frames += again.until_read()  # had the answer ended before, there would be its end alone
         gate.release()
         frames += again.rest(run)
         check_seqs(frames)
@@ -43,8 +44,9 @@ def test_what_was_on_its_way_comes_again(gateway, tab, model, customer, backend)
     tab.break_off()
     with Tab(gateway, customer, tab.cookie, tab.conversation) as again:
         again.say(type="resume", run=run, after=1)
+        frames = frames[:1] + again.until_read()
         gate.release()
-        frames = frames[:1] + again.rest(run)
+        frames += again.rest(run)
     check_seqs(frames)
     assert text_of(frames) == WHOLE
 
