@@ -79,12 +79,15 @@ def test_before_the_backend_answers(tab, model, customer, backend, leave: Leave)
 
 
 @ways
-def test_during_admission_costs_nothing(tab, model, customer, backend, leave: Leave):
+def test_during_admission_costs_nothing(gateway, tab, model, customer, backend, leave: Leave):
     tab.begin()
     with locked_account(customer.account_id) as slow:
         run = tab.run(model)
         slow.wait_until_met_by("admission")
         leave(tab, run)
+        # The server has heard of it: it answers another tab, which came after.
+        with Tab(gateway, customer, tab.cookie, tab.conversation) as later:
+            later.until_read()
     assert ended(tab, run)["status"] in ("stopped", "failed")
     wait_for(lambda: customer.held == 0, what="the hold went back")
     assert customer.balance == 10 * USD
