@@ -20,8 +20,8 @@ from apps.gateway.errors import Header
 
 log = logging.getLogger(__name__)
 
-# Pieces the story may be ahead of the reader. A piece is what a backend sent at once: at most 64 KiB of a stream.
-AHEAD = 16
+# Bytes after which the story waits for the reader. One more piece may lie on top: what a backend sent at once, 256 KiB and a packet.
+AHEAD = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,10 @@ class Bridge:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.items: asyncio.Queue[Head | bytes | Mark] = asyncio.Queue(AHEAD)
+        self._items: asyncio.Queue[Head | bytes | Mark] = asyncio.Queue()
+        self._ahead = 0  # bytes that lie in the queue
+        self._room = asyncio.Event()
+        self._room.set()
         self._ended = False
         self._gone = False
         self._callback: Callable[[], None] | None = None
@@ -61,7 +64,7 @@ class Bridge:
         finally:
             if not self._ended:
                 self._drain()
-                self.items.put_nowait(Mark.BROKEN)
+                self._items.put_nowait(Mark.BROKEN)
 
     async def start(self, status: int, headers: Sequence[Header]) -> None:
         await self._put(Head(status, headers))
@@ -77,6 +80,13 @@ class Bridge:
         self._callback = callback
         if self._gone:
             callback()
+
+    async def take(self) -> Head | bytes | Mark:
+        """What comes next for the reader."""
+        item = await self._items.get()
+        if isinstance(item, bytes):
+            self._count(-len(item))
+        return item
 
     def leave(self) -> None:
         """The reader has gone. What comes now is dropped, and a story that waits for the reader goes on."""
@@ -94,14 +104,26 @@ class Bridge:
             return
         try:
             async with asyncio.timeout(settings.CLIENT_IDLE_S):
-                await self.items.put(item)
+                await self._room.wait()
         except TimeoutError:
             self.leave()
-            self.items.put_nowait(Mark.BROKEN)
+            item = Mark.BROKEN
+        self._items.put_nowait(item)
+        if isinstance(item, bytes):
+            self._count(len(item))
+
+    def _count(self, more: int) -> None:
+        self._ahead += more
+        if self._ahead < AHEAD:
+            self._room.set()
+        else:
+            self._room.clear()
 
     def _drain(self) -> None:
-        while not self.items.empty():
-            self.items.get_nowait()
+        while not self._items.empty():
+            self._items.get_nowait()
+        self._ahead = 0
+        self._room.set()
 
 
 class Answer:
@@ -113,7 +135,7 @@ class Answer:
         self.close.atexit = False
 
     def next_item(self) -> Future[Head | bytes | Mark]:
-        return asyncio.run_coroutine_threadsafe(self._bridge.items.get(), self._bridge.loop)
+        return asyncio.run_coroutine_threadsafe(self._bridge.take(), self._bridge.loop)
 
     async def head(self) -> Head | None:
         """Status and headers; None when the story broke off before it had any."""
