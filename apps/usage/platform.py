@@ -9,7 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, TypeVar
 
 from django.db import connection
@@ -98,6 +98,12 @@ def fold(budget_s: float = BUDGET_S) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT usage_fold_platform(%s)", [STEP])
             [more] = cursor.fetchone() or [False]
+
+
+def refold(day: date) -> None:
+    """Make the cells of a day (UTC) again from the log. Changes nothing that was right."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT usage_refold_platform(%s)", [day])
 
 
 def cells(edges: Sequence[datetime], model_id: int | None = None) -> list[Cell]:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.core.management import call_command
+from django.db import connection
 
 from apps.core.ids import uuid7
 from apps.usage import platform, rollups
@@ -73,3 +75,37 @@ def test_a_day_in_hours_and_quarters_and_as_a_whole(model_id: int, monkeypatch: 
         log_inference(account, model_id=model_id, charged=3, cost=3)
         wait_until(lambda count=count: so_far() == (count, 3 * count))  # type: ignore[misc]
         assert so_far() == (count, 3 * count)
+
+
+@pytest.mark.usefixtures("own_database")
+def test_a_rebuild_makes_cells_as_the_log_has_them_and_changes_none_that_were_right(model_id: int) -> None:
+    account = new_customer().account.pk
+    for hours in (0, 1, 24):
+        for backend in (7, None):
+            log_inference(account, model_id=model_id, backend_id=backend, settled_at=DAY + timedelta(hours=hours), cost=5, charged=4)
+    fold()
+
+    def rows() -> list[tuple[object, ...]]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT * FROM usage_platformcell WHERE model_id = %s ORDER BY grain, start, backend_id", [model_id])
+            return cursor.fetchall()
+
+    def rebuild() -> None:
+        call_command("rebuild_rollups", since=DAY.date(), until=DAY.date() + timedelta(days=1))
+
+    right = rows()
+    assert len(right) == 2 * (3 + 3 + 2)  # of both backends, in quarters, hours and days
+    rebuild()
+    assert rows() == right
+    for wrong in (
+        "DELETE FROM usage_platformcell WHERE grain = 60",
+        "UPDATE usage_platformcell SET charged = charged + 1, requests = requests * 2, histogram = '{}' WHERE backend_id = 7",
+        "UPDATE usage_platformcell SET backend_id = 9 WHERE backend_id = 7",  # what the log does not know goes
+    ):
+        with connection.cursor() as cursor:
+            cursor.execute(wrong)
+        assert rows() != right
+        rebuild()
+        assert rows() == right
+    fold()
+    assert rows() == right  # the mark stays where it was

@@ -4,20 +4,10 @@
 -- `faults` are requests that ended badly by our doing or a backend's: failed or lost, and not because the request was refused (4xx).
 -- `generated_tokens` were written in `generating_ms`: what came after the first token, of requests of which both are known.
 
--- One step of about `most` requests. True when there is more to fold. Of two at the same time one does nothing.
-CREATE OR REPLACE FUNCTION usage_fold_platform(most int) RETURNS boolean
+-- Adds what was settled in [since, until) to the cells: the one statement that says what a cell holds.
+CREATE OR REPLACE FUNCTION usage_fold_platform_range(since timestamptz, until timestamptz) RETURNS void
 LANGUAGE plpgsql AS $$
-DECLARE
-  mark timestamptz;
-  closed timestamptz;
-  until timestamptz;
 BEGIN
-  SELECT m.settled_until INTO mark FROM usage_platformmark m FOR UPDATE SKIP LOCKED;
-  SELECT m.settled_until INTO STRICT closed FROM usage_rollupmark m;
-  IF mark IS NULL OR closed <= mark THEN RETURN false; END IF;
-  EXECUTE 'SELECT i.settled_at + interval ''1 microsecond'' FROM usage_inference i WHERE i.settled_at >= $1 ORDER BY i.settled_at OFFSET $2 LIMIT 1'
-    INTO until USING mark, most;
-  until := least(closed, until);
   EXECUTE $fold$
     WITH row AS (
       SELECT i.*, date_bin('15 minutes', i.settled_at, '2000-01-01 00:00Z') AS quarter, date_bin('1 hour', i.settled_at, '2000-01-01 00:00Z') AS hour,
@@ -44,9 +34,44 @@ BEGIN
       completion_tokens = c.completion_tokens + excluded.completion_tokens, cost = c.cost + excluded.cost, charged = c.charged + excluded.charged,
       generated_tokens = c.generated_tokens + excluded.generated_tokens, generating_ms = c.generating_ms + excluded.generating_ms,
       histogram = usage_merge(c.histogram, excluded.histogram)
-  $fold$ USING mark, until;
+  $fold$ USING since, until;
+END $$;
+
+-- One step of about `most` requests. True when there is more to fold. Of two at the same time one does nothing.
+CREATE OR REPLACE FUNCTION usage_fold_platform(most int) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+  mark timestamptz;
+  closed timestamptz;
+  until timestamptz;
+BEGIN
+  SELECT m.settled_until INTO mark FROM usage_platformmark m FOR UPDATE SKIP LOCKED;
+  SELECT m.settled_until INTO STRICT closed FROM usage_rollupmark m;
+  IF mark IS NULL OR closed <= mark THEN RETURN false; END IF;
+  EXECUTE 'SELECT i.settled_at + interval ''1 microsecond'' FROM usage_inference i WHERE i.settled_at >= $1 ORDER BY i.settled_at OFFSET $2 LIMIT 1'
+    INTO until USING mark, most;
+  until := least(closed, until);
+  PERFORM usage_fold_platform_range(mark, until);
   UPDATE usage_platformmark SET settled_until = until;
   RETURN until < closed;
+END $$;
+
+-- Makes the cells of a day (UTC) again from the log, as far as the mark has come. Any number of times, at any time: readers see the day as
+-- it was or as it is. Waits for a step of either fold, and for a month that is dropped. Refuses a day of which the log is dropped.
+CREATE OR REPLACE FUNCTION usage_refold_platform(day date) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+  mark timestamptz;
+  since timestamptz := day::timestamp AT TIME ZONE 'UTC';
+  until timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
+BEGIN
+  PERFORM FROM usage_rollupmark FOR UPDATE;
+  SELECT m.settled_until INTO STRICT mark FROM usage_platformmark m FOR UPDATE;
+  IF EXISTS (SELECT FROM usage_foldedmonth f WHERE f.latest >= since) THEN
+    RAISE EXCEPTION 'the log of % is not complete any more: months of it were dropped', day;
+  END IF;
+  DELETE FROM usage_platformcell c WHERE c.grain IN (15, 60, 1440) AND c.start >= since AND c.start < until;
+  IF least(until, mark) > since THEN PERFORM usage_fold_platform_range(since, least(until, mark)); END IF;
 END $$;
 
 -- Sums by bucket, model and backend over segments of time (apps/usage/ranges.py); `of_model` is a model, or NULL for all.

@@ -8,11 +8,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from apps.usage import platform
 from apps.usage.rollups import fold, refold_all
 
 
 class Command(BaseCommand):
-    help = "Makes the sums that usage pages read again from the inference log, day by day, while requests go on. Changes nothing that was right."
+    help = "Makes the sums that usage pages, operators and the status page read again from the inference log, day by day, while requests go on. Changes nothing that was right."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -22,8 +23,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         fold(budget_s=float("inf"))
+        platform.fold(budget_s=float("inf"))
         days = requests = 0
-        for _day, count in refold_all(options["since"], options["until"]):
+        for day, count in refold_all(options["since"], options["until"]):
+            platform.refold(day)
             days, requests = days + 1, requests + count
         self.stdout.write(f"{requests} requests on {days} days")
 
