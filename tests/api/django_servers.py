@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from akashml.runner.process import spawn
+from tests.ports import free_port
 from tests.servers import ROOT
 
-START_S = 40.0
+START_S = 120.0
 COMMANDS = {
     "daphne": ("manage.py", "runserver", "--noreload", "--skip-checks", "{port}"),
     "WSGI": ("-m", "tests.api.django_servers", "{port}"),
@@ -53,9 +54,7 @@ class DjangoServer:
 @contextmanager
 def django_server(kind: str) -> Iterator[DjangoServer]:
     """A running server of a kind of COMMANDS. Raises AssertionError with its log when it does not come up."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     handle, name = tempfile.mkstemp(prefix=f"django-{port}-", suffix=".log")
     os.close(handle)
     log = Path(name)

@@ -101,13 +101,13 @@ class FakeBackend:
         self._gates.append(gate)
         return gate
 
-    def wait_for(self, condition: Callable[[], bool], timeout: float = 5.0, what: str = "the condition") -> None:
+    def wait_for(self, condition: Callable[[], bool], timeout: float = 30.0, what: str = "the condition") -> None:
         """Block until `condition()` holds; it is looked at after each change. Raises TimeoutError with the state of things."""
         with self.changed:
             if not self.changed.wait_for(condition, timeout):
                 raise TimeoutError(f"{what} did not come true within {timeout} s; {self._state()}")
 
-    async def wait_for_async(self, condition: Callable[[], bool], timeout: float = 5.0, what: str = "the condition") -> None:
+    async def wait_for_async(self, condition: Callable[[], bool], timeout: float = 30.0, what: str = "the condition") -> None:
         """`wait_for` for a test whose event loop must go on running."""
         await asyncio.to_thread(self.wait_for, condition, timeout, what)
 
@@ -253,7 +253,7 @@ class FakeBackend:
             connection.reset()
 
     def _call(self, coroutine: Any) -> None:
-        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=30)
 
     def _state(self) -> str:
         ended = sum(not record.is_open for record in self.requests)

@@ -32,13 +32,13 @@ class Gate:
         """Let `count` answers pass (those waiting first, then later ones); with None open the gate for good."""
         self._loop.call_soon_threadsafe(self._release, count)
 
-    def wait_reached(self, count: int = 1, timeout: float = 5.0) -> None:
+    def wait_reached(self, count: int = 1, timeout: float = 30.0) -> None:
         """Block until `count` answers have come to the gate; raises TimeoutError after `timeout` seconds."""
         with self._changed:
             if not self._changed.wait_for(lambda: self.reached >= count, timeout):
                 raise TimeoutError(f"gate {self.name!r}: {self.reached} of {count} answers came within {timeout} s")
 
-    async def wait_reached_async(self, count: int = 1, timeout: float = 5.0) -> None:
+    async def wait_reached_async(self, count: int = 1, timeout: float = 30.0) -> None:
         """`wait_reached` for a test whose event loop must go on running."""
         await asyncio.to_thread(self.wait_reached, count, timeout)
 

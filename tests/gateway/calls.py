@@ -17,7 +17,7 @@ from tests.gateway.customers import Customer, TestModel, new_customer, new_model
 from tests.gateway.waiting import wait_for
 
 MESSAGES = [{"role": "user", "content": "Hello"}]
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 # One for all, since making one is slow; no connection is kept, since a process that ended would break the next call.
 http = httpx.Client(
     verify=False, trust_env=False, timeout=PATIENCE_S, limits=httpx.Limits(max_connections=None, max_keepalive_connections=0)

@@ -20,7 +20,7 @@ from tests.gateway.waiting import wait_for
 
 CHAT = "/chat/completions"
 MESSAGES = [{"role": "user", "content": "Say hello."}]
-TIMEOUT_S = 15.0
+TIMEOUT_S = 60.0
 # What new_model's prices and MESSAGES come to, in nano-USD a token and tokens.
 INPUT, OUTPUT = 1_000, 2_000
 PROMPT_BOUND = len(json.dumps(MESSAGES, separators=(",", ":"))) // 2 + 8  # half a token a byte of their JSON, and eight

@@ -74,7 +74,7 @@ class Customer:
     def new_key(self, limits: Limits = UNLIMITED) -> str:
         return create_key(Account.objects.get(pk=self.account_id), "another", limits)[1]
 
-    def settled(self, count: int = 1, timeout: float = 10.0) -> list[Inference]:
+    def settled(self, count: int = 1, timeout: float = 30.0) -> list[Inference]:
         """Waits until `count` requests are logged and none is open, and returns their rows."""
         wait_for(lambda: len(self.inferences) >= count and not self.holds, timeout, f"{count} settled requests of {self.email}")
         rows = self.inferences

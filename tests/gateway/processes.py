@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from pathlib import Path
 import httpx
 
 from akashml.runner.process import spawn
+from tests.ports import free_port
 from tests.servers import ROOT
 
 START_S = 120.0  # a busy machine with two cores may start a dozen of these at once
@@ -38,7 +38,7 @@ class GatewayProcess:
     """One process; `start_gateways` makes it. `url` is `http://127.0.0.1:PORT`, `base_url` the same with /v1 (what SDKs want)."""
 
     def __init__(self, environment: dict[str, str]) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.base_url = f"{self.url}/v1"
         handle, name = tempfile.mkstemp(prefix=f"gateway-{self.port}-", suffix=".log")
@@ -153,9 +153,3 @@ def gateways_running(count: int, **environment: str) -> Iterator[list[GatewayPro
     finally:
         for process in started:
             process.stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -9,7 +9,7 @@ from typing import TypeVar
 Value = TypeVar("Value")
 
 
-def wait_for(condition: Callable[[], Value], timeout: float = 10.0, what: str = "the condition") -> Value:
+def wait_for(condition: Callable[[], Value], timeout: float = 30.0, what: str = "the condition") -> Value:
     """Returns the first true value of `condition()`, which is asked every 20 ms. Raises TimeoutError after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not (value := condition()):

@@ -11,7 +11,6 @@ import json
 import os
 import re
 import signal
-import socket
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,6 +26,7 @@ from tests.fakes.backend import FakeBackend
 from tests.gateway.customers import Customer, TestModel, new_model, new_payer
 from tests.kill_points.proxy import Passing, Proxy
 from tests.kill_points.zygote import Zygote
+from tests.ports import free_port
 from tests.servers import OwnServer
 
 Value = TypeVar("Value")
@@ -94,7 +94,7 @@ class World:
         self._socket = str(postgres.server.instance.socket_dir / ".s.PGSQL.5432")
         self._backend = backend
         self._folder = folder
-        self._port = _free_port()
+        self._port = free_port()
         self._pid = 0
         self._tags = iter(range(1, 100_000))
         self._counts: Counter[tuple[str, int | str | None]] = Counter()
@@ -280,9 +280,3 @@ def _complete(request: Request) -> bool:
         length = re.search(rb"content-length: (\d+)", head)
         return length is not None and len(body) >= int(length[1])
     return request.received.endswith(b"0\r\n\r\n")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

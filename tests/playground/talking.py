@@ -19,7 +19,7 @@ from apps.accounts.models import User
 from tests.gateway.customers import Customer, TestModel
 from tests.gateway.processes import GatewayProcess
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 Frame = dict[str, Any]
 
 

@@ -83,7 +83,7 @@ def test_a_flood_ends_the_connection_and_what_runs(tab, model, customer, backend
         for _ in range(200):
             tab.socket.send(json.dumps({"type": "nonsense"}))
     assert tab.closed() == 4429
-    backend.wait_for(lambda: backend.last.disconnected, timeout=5)
+    backend.wait_for(lambda: backend.last.disconnected)
     assert len(customer.settled()) == 1
 
 

@@ -45,7 +45,7 @@ def test_in_the_middle(tab, model, customer, backend, leave: Leave):
     run = tab.run(model)
     tab.hear("two ")
     leave(tab, run)
-    backend.wait_for(lambda: backend.last.disconnected, timeout=5)
+    backend.wait_for(lambda: backend.last.disconnected)
     [row] = customer.settled()
     assert (row.status, row.prompt_tokens, row.completion_tokens) == (Status.CANCELLED, PROMPT_ESTIMATE, 2)
     assert row.charged == PROMPT_ESTIMATE * INPUT + 2 * OUTPUT
@@ -70,7 +70,7 @@ def test_before_the_backend_answers(tab, model, customer, backend, leave: Leave)
     run = tab.run(model)
     gate.wait_reached()
     leave(tab, run)
-    backend.wait_for(lambda: backend.last.disconnected, timeout=5)
+    backend.wait_for(lambda: backend.last.disconnected)
     [row] = customer.settled()
     assert (row.status, row.completion_tokens) == (Status.CANCELLED, 0)
     assert row.charged <= PROMPT_ESTIMATE * INPUT
@@ -126,7 +126,7 @@ def test_a_deleted_conversation_stops_its_answers(tab, model, customer, backend)
     run = tab.run(model)
     tab.hear("two ")
     assert tab.ask("DELETE", f"conversations/{tab.conversation}").status_code == 200
-    backend.wait_for(lambda: backend.last.disconnected, timeout=5)
+    backend.wait_for(lambda: backend.last.disconnected)
     assert tab.rest(run)[-1]["message"]["status"] == "stopped"
     [row] = customer.settled()
     assert row.status == Status.CANCELLED
@@ -141,6 +141,6 @@ def test_an_ended_session_runs_nothing_more(tab, model, customer, backend):
     Session.objects.filter(user=User.objects.get(email=customer.email)).delete()
     tab.run(model, run=str(uuid4()))
     assert tab.closed() == 4401
-    backend.wait_for(lambda: backend.last.disconnected, timeout=5)
+    backend.wait_for(lambda: backend.last.disconnected)
     assert len(backend.requests) == 1
     assert customer.settled()[0].status == Status.CANCELLED

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.runner.instances import Runner, free_port, processes_of
+from tests.ports import free_port
+from tests.runner.instances import Runner, processes_of
 
 PRODUCTION = {
     "ENVIRONMENT": "production",

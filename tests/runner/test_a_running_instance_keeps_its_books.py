@@ -15,7 +15,8 @@ import openai
 import pytest
 
 from tests.fakes.backend import FakeBackend
-from tests.runner.instances import Runner, environment, free_port, until
+from tests.ports import free_port
+from tests.runner.instances import Runner, environment, until
 from tests.servers import ROOT
 
 LEASE_S = 4

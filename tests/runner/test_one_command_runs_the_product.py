@@ -18,7 +18,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.runner.instances import Runner, environment, free_port, processes_of, until
+from tests.ports import free_port
+from tests.runner.instances import Runner, environment, processes_of, until
 from tests.servers import ROOT
 
 
