@@ -6,8 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+
+import pytest
 
 from benchmarks.contenders import MockBackend, Nginx
 from benchmarks.loads import BURST_64, WHOLE_64, put
@@ -18,6 +21,14 @@ from tests.gateway.waiting import wait_for
 from tests.servers import FOREIGN, ROOT
 
 QUICKLY = ["--quick", "--only", "whole64", "--rounds", "1", "--seconds", "1"]
+
+
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """SIGINT, by what is started here: what a shell starts in the background ignores it, and hands that down."""
+    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, earlier)
 
 
 def bench(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:

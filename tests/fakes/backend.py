@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.fakes.answers import Answer, Behaviour, Status
 from tests.fakes.choosing import directed
@@ -29,6 +29,9 @@ class FakeBackend:
 
     the next of `then(...)`; what `choose`'s function returns; directives in the request's last user message; `reply(...)`.
     """
+
+    stopped: ClassVar[set[int]] = set()
+    """Ports of those that have ended, until somebody has seen to what still points there."""
 
     def __init__(self, port: int = 0, send_buffer: int | None = None, keep: int | None = None) -> None:
         """`send_buffer`: bytes of the kernel's send buffer, small to notice early that a client does not read.
@@ -161,6 +164,7 @@ class FakeBackend:
         self._thread.join()
         self._loop.close()
         self._reserved.close()
+        self.stopped.add(self.port)
 
     def __enter__(self) -> FakeBackend:
         return self

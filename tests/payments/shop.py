@@ -168,6 +168,7 @@ def held_elsewhere(payer: Payer) -> Iterator[None]:
             cursor.execute("SELECT 1 FROM accounts_account WHERE id = %s FOR NO KEY UPDATE", [payer.registered.account.pk])
         yield
     finally:
+        other.connection.rollback()  # a session that ends lets go only a moment later
         other.close()
 
 
