@@ -65,7 +65,7 @@ def questions(account: int, now: datetime) -> dict[str, Callable[[], object]]:
         "newest inferences": lambda: log.page(account),
         "a page half a year back": lambda: log.page(account, before=deep),
         "failed ones of a key": lambda: log.page(account, log.LogFilters(statuses=[3], keys=[key])),
-        "a filter that nothing passes": lambda: log.page(account, log.LogFilters(least_cost=10**15)),
+        "a filter that nothing passes": lambda: log.page(account, log.LogFilters(least_charged=10**15)),
     }
 
 
@@ -79,8 +79,8 @@ def pages(account: int, now: datetime) -> dict[str, Callable[[], object]]:
         "/usage/export?range=1y&format=csv",
         "/inferences",
         "/inferences?status=failed",
-        "/inferences?first_min=5",
-        f"/inferences?cost_min={DEAR}",
+        "/inferences?min_first_token_s=5",
+        f"/inferences?min_charged={DEAR}",
         f"/inferences?before={deep}",
         f"/inferences/{newest}",
         "/api/v1/usage?range=30d&group_by=model",
@@ -89,7 +89,7 @@ def pages(account: int, now: datetime) -> dict[str, Callable[[], object]]:
         "/api/v1/usage?range=12m&bucket=day",
         "/api/v1/inferences",
         "/api/v1/inferences?status=failed",
-        f"/api/v1/inferences?min_cost={DEAR}",
+        f"/api/v1/inferences?min_charged={DEAR}",
         f"/api/v1/inferences/{newest}",
     ]
     return {address.replace(str(newest), "…").replace(str(deep), "…"): partial(get, client, address) for address in addresses}

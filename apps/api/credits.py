@@ -111,15 +111,15 @@ class Transactions(ManagementView):
             LIMIT,
             OpenApiParameter("cursor", {"type": "string", "pattern": CURSOR}, description="`next` of the page before."),
             OpenApiParameter("kind", str, enum=list(KINDS), description="Only of this kind."),
-            moment_parameter("since", "From this time on, ISO 8601."),
-            moment_parameter("until", "Before this time, ISO 8601."),
+            moment_parameter("start", "From this time on, ISO 8601."),
+            moment_parameter("end", "Before this time, ISO 8601."),
         ],
     )
     def get(self, request: Request) -> HttpResponse:
         """Every movement of the account's credit, newest first."""
         query = request._request.GET
         kind = one_of(query, "kind", list(KINDS))
-        chosen: dict[str, Any] = {name: _moment(query.get(name), name) for name in ("since", "until")}
+        chosen: dict[str, Any] = {name: _moment(query.get(name), name) for name in ("start", "end")}
         try:
             page = queries.transactions_page(
                 request.auth.account.pk,

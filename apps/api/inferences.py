@@ -29,8 +29,9 @@ DIALECT_NAMES = {int(number): name for name, number in DIALECTS.items()}
 
 
 class InferenceInfo(msgspec.Struct, kw_only=True):
-    """A request that has ended. `created_at` is when it arrived, `settled_at` when it was charged. `cost` in US dollars; times in
-    milliseconds from its arrival. `estimated`: tokens were counted by us, since the model's server did not say."""
+    """A request that has ended. `created_at` is when it arrived, `settled_at` when it was charged. `cost` is what its tokens come to,
+    `charged` what was taken from the credit: as much, unless the platform wrote some off. Both in US dollars; times in milliseconds from its
+    arrival. `estimated`: tokens were counted by us, since the model's server did not say."""
 
     id: UUID
     created_at: datetime
@@ -49,6 +50,7 @@ class InferenceInfo(msgspec.Struct, kw_only=True):
     reasoning_tokens: int
     estimated: bool
     cost: str
+    charged: str
     queue_ms: int
     first_token_ms: int | None
     total_ms: int
@@ -83,13 +85,12 @@ class PoolPayment(msgspec.Struct):
 
 
 class InferenceDetail(InferenceInfo, kw_only=True):
-    """With the arithmetic of its cost: `lines` add up to `cost` + `written_off`, `payments` to `cost`. `price` is null where its model was
+    """With the arithmetic of its cost: `lines` add up to `cost`, `payments` to `charged`. `price` is null where its model was
     deleted. `who_pays` is the rule for such an end. Prompts and answers are not kept."""
 
     price: PriceInfo | None
     lines: list[CostLine]
     payments: list[PoolPayment]
-    written_off: str
     who_pays: str
     tokens_per_second: float | None
 
@@ -113,10 +114,10 @@ class Inferences(ManagementView):
             OpenApiParameter("start", OpenApiTypes.DATETIME, description="Arrived at this moment or later; ISO 8601."),
             OpenApiParameter("end", OpenApiTypes.DATETIME, description="Arrived before."),
             OpenApiParameter("streaming", OpenApiTypes.BOOL, description="Only streams, or only whole answers."),
-            OpenApiParameter("min_cost", OpenApiTypes.STR, description="US dollars."),
-            OpenApiParameter("max_cost", OpenApiTypes.STR, description="US dollars."),
-            OpenApiParameter("min_ms", {"type": "integer", "minimum": 0}, description="Took as long or longer, in milliseconds."),
-            OpenApiParameter("max_ms", {"type": "integer", "minimum": 0}, description="Took as long or shorter."),
+            OpenApiParameter("min_charged", OpenApiTypes.STR, description="Charged as much or more, in US dollars."),
+            OpenApiParameter("max_charged", OpenApiTypes.STR, description="Charged as much or less, in US dollars."),
+            OpenApiParameter("min_total_ms", {"type": "integer", "minimum": 0}, description="Took as long or longer, in milliseconds."),
+            OpenApiParameter("max_total_ms", {"type": "integer", "minimum": 0}, description="Took as long or shorter."),
             OpenApiParameter("min_first_token_ms", {"type": "integer", "minimum": 0}, description="As long or longer to the first token."),
             OpenApiParameter("max_first_token_ms", {"type": "integer", "minimum": 0}, description="As long or shorter to the first token."),
             *FILTERS,
@@ -134,10 +135,10 @@ class Inferences(ManagementView):
             ask.flag(query, "streaming"),
             ask.moment_of(query, "start"),
             ask.moment_of(query, "end"),
-            ask.amount(query, "min_cost"),
-            ask.amount(query, "max_cost"),
-            ask.whole_number(query, "min_ms"),
-            ask.whole_number(query, "max_ms"),
+            ask.amount(query, "min_charged"),
+            ask.amount(query, "max_charged"),
+            ask.whole_number(query, "min_total_ms"),
+            ask.whole_number(query, "max_total_ms"),
             ask.whole_number(query, "min_first_token_ms"),
             ask.whole_number(query, "max_first_token_ms"),
         )
@@ -170,7 +171,6 @@ class Inference(ManagementView):
                 ) if price else None,
                 lines=[CostLine(line.item, line.quantity, usd_per_token_from_pico(line.price_pico), usd_per_token_from_pico(line.amount_pico)) for line in found.lines],
                 payments=[PoolPayment(payment.pool.pk, PoolKind(payment.pool.kind).name.lower(), usd_from_nano(payment.amount)) for payment in found.payments],
-                written_off=usd_from_nano(found.written_off),
                 who_pays=found.rule,
                 tokens_per_second=None if found.tokens_per_second is None else round(found.tokens_per_second, 2),
             )
@@ -206,7 +206,8 @@ def _fields(row: Row, model: str | None, keys: dict[int, KeyName]) -> dict[str, 
         "output_tokens": row.completion_tokens,
         "reasoning_tokens": row.reasoning_tokens,
         "estimated": row.estimated,
-        "cost": usd_from_nano(row.charged),
+        "cost": usd_from_nano(row.cost),
+        "charged": usd_from_nano(row.charged),
         "queue_ms": row.queue_ms,
         "first_token_ms": row.first_token_ms,
         "total_ms": row.total_ms,

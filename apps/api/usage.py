@@ -23,8 +23,8 @@ from apps.usage.ranges import Bucket
 
 
 class UsageSums(msgspec.Struct):
-    """`errors` are requests that failed or were lost. Input tokens include the cached ones, output tokens the reasoning. `cost` is what was
-    charged, in US dollars; `written_off` what it would have cost beyond that."""
+    """`errors` are requests that failed or were lost. Input tokens include the cached ones, output tokens the reasoning. `cost` is what the
+    tokens come to, `charged` what was taken from the credit, both in US dollars."""
 
     requests: int
     errors: int
@@ -33,7 +33,7 @@ class UsageSums(msgspec.Struct):
     output_tokens: int
     reasoning_tokens: int
     cost: str
-    written_off: str
+    charged: str
 
 
 class Percentiles(msgspec.Struct):
@@ -150,6 +150,6 @@ def _fields(sums: Sums) -> dict[str, Any]:
         "cached_input_tokens": sums.cached_tokens,
         "output_tokens": sums.completion_tokens,
         "reasoning_tokens": sums.reasoning_tokens,
-        "cost": usd_from_nano(sums.charged),
-        "written_off": usd_from_nano(sums.cost - sums.charged),
+        "cost": usd_from_nano(sums.cost),
+        "charged": usd_from_nano(sums.charged),
     }

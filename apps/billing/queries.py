@@ -65,24 +65,24 @@ def transactions_page(
     account_id: int,
     *,
     kinds: Collection[TransactionKind] = (),
-    since: datetime | None = None,
-    until: datetime | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page:
-    """Newest first; `kinds` empty means all; `since` ≤ time < `until`. Raises ValueError for a cursor that did not come from here."""
+    """Newest first; `kinds` empty means all; `start` ≤ time < `end`. Raises ValueError for a cursor that did not come from here."""
     rows = LedgerTransaction.objects.filter(account_id=account_id)
     if kinds:
         rows = rows.filter(kind__in=kinds)
-    if since is not None:
-        rows = rows.filter(created_at__gte=since)
-    if until is not None:
-        rows = rows.filter(created_at__lt=until)
+    if start is not None:
+        rows = rows.filter(created_at__gte=start)
+    if end is not None:
+        rows = rows.filter(created_at__lt=end)
     running: int | None = None
     if cursor is not None:
         moment, last_id, running = _parsed(cursor)
         rows = rows.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=last_id))
-    elif not kinds and until is None:
+    elif not kinds and end is None:
         running = _everything(account_id)
     found = list(rows.order_by("-created_at", "-id")[: limit + 1])
     lines = _lines(found[:limit], running)
@@ -94,12 +94,12 @@ def transactions_page(
 
 
 def all_transactions(
-    account_id: int, *, kinds: Collection[TransactionKind] = (), since: datetime | None = None, until: datetime | None = None
+    account_id: int, *, kinds: Collection[TransactionKind] = (), start: datetime | None = None, end: datetime | None = None
 ) -> Iterator[Line]:
     """The same, all of them, a page at a time: for CSV."""
     cursor: str | None = None
     while True:
-        page = transactions_page(account_id, kinds=kinds, since=since, until=until, cursor=cursor, limit=500)
+        page = transactions_page(account_id, kinds=kinds, start=start, end=end, cursor=cursor, limit=500)
         yield from page.lines
         if page.next is None:
             return

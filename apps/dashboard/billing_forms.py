@@ -122,5 +122,5 @@ class TransactionFilter(forms.Form):
     """What is listed: a kind, and days of the account's time zone, both included."""
 
     kind = forms.ChoiceField(label="Kind", required=False)
-    since = forms.DateField(label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}))
-    until = forms.DateField(label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    first_day = forms.DateField(label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    last_day = forms.DateField(label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}))

@@ -1,6 +1,6 @@
 """The log and the sums of it as files, written while they are read: a page of rows in memory at a time, however long the history is.
 
-Amounts are US dollars as decimal strings, times ISO 8601 in UTC.
+Fields are called as in the management API (docs/decisions/0046). Amounts are US dollars as decimal strings, times ISO 8601 in UTC.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from apps.core.moments import database_now
 from apps.core.money import usd_from_nano
 from apps.dashboard.group_names import names_of
 from apps.dashboard.log_filters import LogForm
-from apps.dashboard.log_rows import DIALECT_NAMES, STATUS_NAMES
 from apps.dashboard.usage_page import zone_of
 from apps.dashboard.usage_range import RangeForm
 from apps.usage import figures, log
@@ -43,20 +42,20 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 LOG_COLUMNS = (
     "id",
-    "admitted_at",
+    "created_at",
     "settled_at",
     "model",
-    "api_key",
-    "api_key_last4",
+    "key",
+    "key_last4",
     "dialect",
-    "streamed",
+    "streaming",
     "status",
     "http_status",
     "finish_reason",
     "error_code",
-    "prompt_tokens",
-    "cached_tokens",
-    "completion_tokens",
+    "input_tokens",
+    "cached_input_tokens",
+    "output_tokens",
     "reasoning_tokens",
     "estimated",
     "cost",
@@ -70,9 +69,9 @@ SUM_COLUMNS = (
     "group",
     "requests",
     "errors",
-    "prompt_tokens",
-    "cached_tokens",
-    "completion_tokens",
+    "input_tokens",
+    "cached_input_tokens",
+    "output_tokens",
     "reasoning_tokens",
     "cost",
     "charged",
@@ -201,9 +200,9 @@ def _line(row: Inference, models: dict[int, str], keys: dict[int, ApiKey]) -> Se
         models.get(row.model_id),
         key.name if key else None,
         key.last4 if key else None,
-        DIALECT_NAMES[Dialect(row.dialect)],
+        Dialect(row.dialect).name.lower(),
         row.streamed,
-        STATUS_NAMES[Status(row.status)],
+        Status(row.status).name.lower(),
         row.http_status,
         row.finish_reason,
         row.error_code,

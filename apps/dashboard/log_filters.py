@@ -106,28 +106,28 @@ class LogForm(forms.Form):
     status = forms.ChoiceField(label="Status", required=False)
     range = forms.ChoiceField(label="Time", required=False)
     dialect = forms.ChoiceField(label="Dialect", required=False)
-    streamed = forms.ChoiceField(label="Streaming", required=False, choices=[("", "Either"), ("yes", "Streamed"), ("no", "Whole answers")])
-    since = LocalMoment(label="From", required=False)
-    until = LocalMoment(label="Until", required=False)
-    cost_min = _number(Nano, "Cost at least")
-    cost_max = _number(Nano, "Cost at most")
-    first_min = _number(forms.DecimalField, "First token at least", max_value=LONGEST_S)
-    first_max = _number(forms.DecimalField, "First token at most", max_value=LONGEST_S)
-    total_min = _number(forms.DecimalField, "Total at least", max_value=LONGEST_S)
-    total_max = _number(forms.DecimalField, "Total at most", max_value=LONGEST_S)
+    streaming = forms.ChoiceField(label="Streaming", required=False, choices=[("", "Either"), ("yes", "Streamed"), ("no", "Whole answers")])
+    start = LocalMoment(label="From", required=False)
+    end = LocalMoment(label="Until", required=False)
+    min_charged = _number(Nano, "Charged at least")
+    max_charged = _number(Nano, "Charged at most")
+    min_first_token_s = _number(forms.DecimalField, "First token at least", max_value=LONGEST_S)
+    max_first_token_s = _number(forms.DecimalField, "First token at most", max_value=LONGEST_S)
+    min_total_s = _number(forms.DecimalField, "Total at least", max_value=LONGEST_S)
+    max_total_s = _number(forms.DecimalField, "Total at most", max_value=LONGEST_S)
 
     # Behind a button; what stands before and after each.
     MORE: ClassVar = {
         "dialect": ("", ""),
-        "streamed": ("", ""),
-        "since": ("", ""),
-        "until": ("", ""),
-        "cost_min": ("$", ""),
-        "cost_max": ("$", ""),
-        "first_min": ("", "s"),
-        "first_max": ("", "s"),
-        "total_min": ("", "s"),
-        "total_max": ("", "s"),
+        "streaming": ("", ""),
+        "start": ("", ""),
+        "end": ("", ""),
+        "min_charged": ("$", ""),
+        "max_charged": ("$", ""),
+        "min_first_token_s": ("", "s"),
+        "max_first_token_s": ("", "s"),
+        "min_total_s": ("", "s"),
+        "max_total_s": ("", "s"),
     }
 
     def __init__(self, data: QueryDict, account: Account) -> None:
@@ -160,10 +160,10 @@ class LogForm(forms.Form):
 
     def clean(self) -> None:
         for least, most, what in (
-            ("since", "until", "time"),
-            ("cost_min", "cost_max", "cost"),
-            ("first_min", "first_max", "time to the first token"),
-            ("total_min", "total_max", "total"),
+            ("start", "end", "time"),
+            ("min_charged", "max_charged", "charge"),
+            ("min_first_token_s", "max_first_token_s", "time to the first token"),
+            ("min_total_s", "max_total_s", "total"),
         ):
             low, high = self.cleaned_data.get(least), self.cleaned_data.get(most)
             if low is not None and high is not None and low > high:
@@ -207,24 +207,24 @@ class LogForm(forms.Form):
     def filters(self) -> LogFilters:
         """What the log is asked for, but for the id. Only of a valid form."""
         given = self.cleaned_data
-        model, key, status, since = given["model"], given["key"], given["status"], given["since"]
+        model, key, status, start = given["model"], given["key"], given["status"], given["start"]
         if given["range"]:
             begin = database_now() - RANGES[given["range"]][1]
-            since = max(since, begin) if since else begin
+            start = max(start, begin) if start else begin
         return LogFilters(
             models=list(Model.objects.filter(public_id=model).values_list("pk", flat=True)) if model else None,
             keys=[0 if key == NO_KEY else int(key)] if key else None,
             statuses=STATUSES[status] if status else None,
             dialects=[DIALECTS[given["dialect"]]] if given["dialect"] else None,
-            streamed=given["streamed"] == "yes" if given["streamed"] else None,
-            since=since,
-            until=given["until"],
-            least_cost=given["cost_min"],
-            most_cost=given["cost_max"],
-            least_ms=_milliseconds(given["total_min"], ROUND_CEILING),
-            most_ms=_milliseconds(given["total_max"], ROUND_FLOOR),
-            least_first_ms=_milliseconds(given["first_min"], ROUND_CEILING),
-            most_first_ms=_milliseconds(given["first_max"], ROUND_FLOOR),
+            streamed=given["streaming"] == "yes" if given["streaming"] else None,
+            start=start,
+            end=given["end"],
+            least_charged=given["min_charged"],
+            most_charged=given["max_charged"],
+            least_ms=_milliseconds(given["min_total_s"], ROUND_CEILING),
+            most_ms=_milliseconds(given["max_total_s"], ROUND_FLOOR),
+            least_first_ms=_milliseconds(given["min_first_token_s"], ROUND_CEILING),
+            most_first_ms=_milliseconds(given["max_first_token_s"], ROUND_FLOOR),
         )
 
 

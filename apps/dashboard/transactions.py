@@ -115,10 +115,10 @@ def filters_of(query: QueryDict) -> tuple[TransactionFilter, dict[str, Any]]:
     form.is_valid()
     data = form.cleaned_data
     chosen: dict[str, Any] = {"kinds": (KINDS[data["kind"]],) if data.get("kind") else ()}
-    if data.get("since"):
-        chosen["since"] = _midnight(data["since"])
-    if data.get("until") and data["until"] < date.max:
-        chosen["until"] = _midnight(data["until"] + timedelta(days=1))
+    if data.get("first_day"):
+        chosen["start"] = _midnight(data["first_day"])
+    if data.get("last_day") and data["last_day"] < date.max:
+        chosen["end"] = _midnight(data["last_day"] + timedelta(days=1))
     return form, chosen
 
 
@@ -143,7 +143,7 @@ def transactions_csv(request: HttpRequest) -> StreamingHttpResponse | HttpRespon
 
 
 async def _csv(lines: Iterator[Line]) -> AsyncIterator[bytes]:
-    yield _rows([("id", "time", "kind", "amount_usd", "balance_usd", "note", "receipt")])
+    yield _rows([("id", "created_at", "kind", "amount", "balance", "note", "receipt")])
     while chunk := await sync_to_async(lambda: list(islice(lines, CSV_CHUNK)))():
         yield _rows([_row(line) for line in chunk])
 

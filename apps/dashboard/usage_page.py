@@ -95,7 +95,7 @@ def usage(request: HttpRequest) -> HttpResponse:
         "forecast": forecast,
         "trend": trend_of(zone, now, forecast),
         "zone": zone.key,
-        "log_query": urlencode({"since": of.start.isoformat(), "until": of.end.isoformat()}),
+        "log_query": urlencode({"start": of.start.isoformat(), "end": of.end.isoformat()}),
         "never_used": not whole.requests and not log.page(account.pk, limit=1).rows,
     }
     return render(request, _template(request), context)
@@ -168,7 +168,7 @@ def breakdown_of(series: Series[Sums], names: Mapping[int, Name], whole: Sums, o
     rows = []
     for value, sums in series.totals.items():
         name = names[value]
-        filters = {group.value: name.filter, "since": of.start.isoformat(), "until": of.end.isoformat()} if name.filter else {}
+        filters = {group.value: name.filter, "start": of.start.isoformat(), "end": of.end.isoformat()} if name.filter else {}
         rows.append(
             BreakdownRow(
                 name,

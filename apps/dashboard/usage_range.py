@@ -33,7 +33,7 @@ LONGEST = timedelta(days=5 * 366)
 
 
 class RangeForm(forms.Form):
-    """`?range=`, `?by=` and for a range of one's own the days `?since=` and `?until=`, both included. Absent ones are the usual."""
+    """`?range=`, `?by=` and for a range of one's own the days `?first_day=` and `?last_day=`, both included. Absent ones are the usual."""
 
     range = forms.ChoiceField(label="Range", required=False, choices=list(SHORT.items()), widget=forms.RadioSelect)
     by = forms.ChoiceField(
@@ -42,19 +42,19 @@ class RangeForm(forms.Form):
         choices=[("model", "By model"), ("key", "By key"), ("status", "By status")],
         widget=forms.Select(attrs={"aria-label": "Group by"}),
     )
-    since = forms.DateField(label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
-    to = forms.DateField(label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
+    first_day = forms.DateField(label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
+    last_day = forms.DateField(label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
 
     def __init__(self, data: QueryDict, zone: ZoneInfo, now: datetime) -> None:
         filled: dict[str, Any] = {
             "range": data.get("range") or USUAL_RANGE,
             "by": data.get("by") or USUAL_GROUP,
-            "since": data.get("since", ""),
-            "to": data.get("to", ""),
+            "first_day": data.get("first_day", ""),
+            "last_day": data.get("last_day", ""),
         }
-        if filled["range"] == "custom" and not filled["since"]:
+        if filled["range"] == "custom" and not filled["first_day"]:
             today = now.astimezone(zone).date()
-            filled["since"], filled["to"] = str(today - timedelta(days=29)), filled["to"] or str(today)
+            filled["first_day"], filled["last_day"] = str(today - timedelta(days=29)), filled["last_day"] or str(today)
         super().__init__(filled, auto_id="usage-%s")
         self.zone, self.now = zone, now
 
@@ -62,13 +62,13 @@ class RangeForm(forms.Form):
         if self.cleaned_data.get("range") != "custom":
             return
         today = self.now.astimezone(self.zone).date()
-        since, to = self.cleaned_data.get("since"), self.cleaned_data.get("to")
-        if since and since < FIRST:
-            self.add_error("since", f"Nothing is older than {FIRST}.")
-        elif since and since > (to or today):
-            self.add_error("to", "It ends before it begins.")
-        elif since and (to or today) - since > LONGEST:
-            self.add_error("to", "At most five years at a time.")
+        first_day, last_day = self.cleaned_data.get("first_day"), self.cleaned_data.get("last_day")
+        if first_day and first_day < FIRST:
+            self.add_error("first_day", f"Nothing is older than {FIRST}.")
+        elif first_day and first_day > (last_day or today):
+            self.add_error("last_day", "It ends before it begins.")
+        elif first_day and (last_day or today) - first_day > LONGEST:
+            self.add_error("last_day", "At most five years at a time.")
 
     @property
     def of(self) -> Range:
@@ -81,9 +81,9 @@ class RangeForm(forms.Form):
         if name == "month":  # up to today, so that it is compared with as many days
             today = ranges.day_of(self.now, self.zone)
             return Range(ranges.month_of(self.now, self.zone).start, today.end, self.zone)
-        since: date = self.cleaned_data["since"]
-        to: date = self.cleaned_data["to"] or self.now.astimezone(self.zone).date()
-        return Range(ranges.midnight(since, self.zone), ranges.midnight(to + timedelta(days=1), self.zone), self.zone)
+        first_day: date = self.cleaned_data["first_day"]
+        last_day: date = self.cleaned_data["last_day"] or self.now.astimezone(self.zone).date()
+        return Range(ranges.midnight(first_day, self.zone), ranges.midnight(last_day + timedelta(days=1), self.zone), self.zone)
 
     @property
     def group(self) -> Group:

@@ -21,8 +21,8 @@ CHUNK = 2_000
 
 @dataclass(frozen=True, slots=True)
 class LogFilters:
-    """None: everything passes. Lists name ids of models and keys (0: without a key), Statuses and Dialects. `since` ≤ arrival < `until`;
-    costs (what was charged) and durations (the whole, and to the first token) are bounds that belong to what passes; what never had a first
+    """None: everything passes. Lists name ids of models and keys (0: without a key), Statuses and Dialects. `start` ≤ arrival < `end`;
+    what was charged and durations (the whole, and to the first token) are bounds that belong to what passes; what never had a first
     token passes no bound of it."""
 
     models: Sequence[int] | None = None
@@ -30,10 +30,10 @@ class LogFilters:
     statuses: Sequence[int] | None = None
     dialects: Sequence[int] | None = None
     streamed: bool | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    least_cost: int | None = None
-    most_cost: int | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    least_charged: int | None = None
+    most_charged: int | None = None
     least_ms: int | None = None
     most_ms: int | None = None
     least_first_ms: int | None = None
@@ -97,8 +97,8 @@ def _bounds(account_id: int, filters: LogFilters, before: UUID | None, after: UU
     for sign, identifier in (
         ("<", before),
         (">", after),
-        (">=", uuid7_floor(filters.since) if filters.since else None),
-        ("<", uuid7_floor(filters.until) if filters.until else None),
+        (">=", uuid7_floor(filters.start) if filters.start else None),
+        ("<", uuid7_floor(filters.end) if filters.end else None),
     ):
         if identifier is not None:
             bounds.append(f"id {sign} %s::uuid")
@@ -115,8 +115,8 @@ def _conditions(filters: LogFilters) -> tuple[str, list[Any]]:
         ("status = ANY (%s)", filters.statuses),
         ("dialect = ANY (%s)", filters.dialects),
         ("streamed = %s", filters.streamed),
-        ("charged >= %s", filters.least_cost),
-        ("charged <= %s", filters.most_cost),
+        ("charged >= %s", filters.least_charged),
+        ("charged <= %s", filters.most_charged),
         ("total_ms >= %s", filters.least_ms),
         ("total_ms <= %s", filters.most_ms),
         ("first_token_ms >= %s", filters.least_first_ms),

@@ -41,13 +41,13 @@ def refold(day: date) -> int:
     return int(requests)
 
 
-def refold_all(since: date | None = None, until: date | None = None) -> Iterator[tuple[date, int]]:
-    """Make the sums of all days again whose log is complete, or of those from `since` to `until`: a transaction a day, while requests go
+def refold_all(first_day: date | None = None, last_day: date | None = None) -> Iterator[tuple[date, int]]:
+    """Make the sums of all days again whose log is complete, or of those from `first_day` to `last_day`: a transaction a day, while requests go
     on. Yields each day and how many requests it had."""
     first, last = _date(FIRST_DAY), _date(LAST_DAY)
     if first is None or last is None:
         return
-    day, last = max(first, since or first), min(last, until or last)
+    day, last = max(first, first_day or first), min(last, last_day or last)
     while day <= last:
         yield day, refold(day)
         day += timedelta(days=1)

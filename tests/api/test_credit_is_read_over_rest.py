@@ -72,10 +72,10 @@ def test_pages_and_filters(alice: Registered) -> None:
     assert (len(amounts), sum(amounts)) == (3, 15)
     only = call("GET", f"{TRANSACTIONS}?kind=adjustment").json()["data"]
     assert [(line["kind"], line["balance"]) for line in only] == [("adjustment", None)]
-    assert call("GET", f"{TRANSACTIONS}?since=2999-01-01").json()["data"] == []
+    assert call("GET", f"{TRANSACTIONS}?start=2999-01-01").json()["data"] == []
 
 
-@pytest.mark.parametrize(("query", "param"), [("limit=0", "limit"), ("cursor=x", "cursor"), ("kind=gift", "kind"), ("since=yesterday", "since"), ("until=9", "until")])  # fmt: skip
+@pytest.mark.parametrize(("query", "param"), [("limit=0", "limit"), ("cursor=x", "cursor"), ("kind=gift", "kind"), ("start=yesterday", "start"), ("end=9", "end")])  # fmt: skip
 def test_what_is_wrong_is_named(alice: Registered, query: str, param: str) -> None:
     answer = by_key(alice.account)("GET", f"{TRANSACTIONS}?{query}")
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)

@@ -71,10 +71,10 @@ async def test_csv_and_json_say_what_the_log_says(alice: Registered) -> None:
         assert [one["id"] for one in said] == [str(row.pk) for row in rows]
         assert [Decimal(one["charged"]) for one in said] == [Decimal(usd_from_nano(row.charged)) for row in rows]
         assert [Decimal(one["cost"]) for one in said] == [Decimal(usd_from_nano(row.cost)) for row in rows]
-    assert found[0]["api_key"] == '=HYPERLINK("http://evil.example","a, b")'
-    assert table[0]["api_key"] == '\'=HYPERLINK("http://evil.example","a, b")'  # no spreadsheet follows it
+    assert found[0]["key"] == '=HYPERLINK("http://evil.example","a, b")'
+    assert table[0]["key"] == '\'=HYPERLINK("http://evil.example","a, b")'  # no spreadsheet follows it
     assert (found[1]["first_token_ms"], table[1]["first_token_ms"]) == (None, "")
-    assert found[0]["admitted_at"].endswith("Z")
+    assert found[0]["created_at"].endswith("Z")
     only = json.loads(await exported(alice, f"/inferences/export?format=json&id={rows[1].pk}"))
     assert [one["id"] for one in only] == [str(rows[1].pk)]
 
@@ -87,7 +87,7 @@ async def test_the_figures_of_the_page_are_exported_too(alice: Registered) -> No
 
     name = await sync_to_async(one)()
     [row] = json.loads(await exported(alice, "/usage/export?format=json&range=1h"))
-    assert (row["group"], row["requests"], row["charged"], row["prompt_tokens"]) == (name, 1, "0.000000007", 12)
+    assert (row["group"], row["requests"], row["charged"], row["input_tokens"]) == (name, 1, "0.000000007", 12)
     [line] = csv.DictReader(io.StringIO(await exported(alice, "/usage/export?range=1h")))
     assert line["charged"] == "0.000000007"
 

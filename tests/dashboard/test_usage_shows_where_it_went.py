@@ -74,7 +74,7 @@ def test_sums_groups_and_the_time_before(client: Client, alice: Registered) -> N
     kinds = {name: sum(value or 0 for value in values) for name, values in lines(drawn["tokens"]).items()}
     assert kinds == {"Input": 22, "Cached input": 2, "Output": 64, "Reasoning": 4}
     assert len([value for value in lines(drawn["first-token"])["p50"] if value is not None]) == 1  # a gap is a gap
-    assert f"/inferences?model={big.public_id.replace('/', '%2F')}&amp;since=" in page.text
+    assert f"/inferences?model={big.public_id.replace('/', '%2F')}&amp;start=" in page.text
 
     by_key = client.get("/usage?by=key&range=7d", headers=HTMX)
     assert "<html" not in by_key.text
@@ -99,7 +99,7 @@ def test_days_are_those_of_the_accounts_zone(client: Client, alice: Registered) 
     midnight = datetime(2026, 3, 11, tzinfo=zone)
     rows = [request_at(alice.account, midnight + timedelta(minutes=offset), total_ms=0, charged=1, cost=1) for offset in (-1, 0, 1)]
     summed(rows)
-    drawn = charts(client.get("/usage?range=custom&since=2026-03-10&to=2026-03-11&by=status").text)["spend"]
+    drawn = charts(client.get("/usage?range=custom&first_day=2026-03-10&last_day=2026-03-11&by=status").text)["spend"]
     assert lines(drawn)["Completed"][-24:].count(None) == 0
     halves = lines(drawn)["Completed"]
     assert (sum(halves[:24]), sum(halves[24:])) == (1, 2)  # type: ignore[arg-type]
@@ -123,10 +123,10 @@ def test_every_range_in_every_zone(client: Client, alice: Registered, zone: str,
     [
         ("range=2w", "Range"),
         ("by=colour", "Group by"),
-        ("range=custom&since=x", "From"),
-        ("range=custom&since=2026-02-02&to=2026-02-01", "To"),
-        ("range=custom&since=1066-10-14&to=2026-02-01", "From"),
-        ("range=custom&since=2026-02-02&to=9999-12-31", "To"),
+        ("range=custom&first_day=x", "From"),
+        ("range=custom&first_day=2026-02-02&last_day=2026-02-01", "To"),
+        ("range=custom&first_day=1066-10-14&last_day=2026-02-01", "From"),
+        ("range=custom&first_day=2026-02-02&last_day=9999-12-31", "To"),
     ],
 )
 def test_a_wrong_range_is_named(client: Client, query: str, field: str) -> None:
@@ -147,7 +147,7 @@ def test_an_account_that_never_called_is_shown_the_way(client: Client) -> None:
 def test_the_longest_range_is_drawn_with_few_points(client: Client, alice: Registered) -> None:
     row = request_at(alice.account, datetime(2022, 5, 5, tzinfo=UTC), cost=7, charged=7)
     summed([row])
-    page = client.get(f"/usage?range=custom&since=2022-01-01&to={timezone.now():%Y-%m-%d}")
+    page = client.get(f"/usage?range=custom&first_day=2022-01-01&last_day={timezone.now():%Y-%m-%d}")
     drawn = charts(page.text)["spend"]
     assert len(drawn["labels"]) < 100
     assert sum(value or 0 for values in lines(drawn).values() for value in values) == 7

@@ -44,8 +44,8 @@ def test_filters_leave_out_and_then_there_is_no_running_balance(shop: Shop) -> N
     set_balance(payer.account.pk, 5 * USD)
     lines = queries.transactions_page(payer.account.pk, kinds=[TransactionKind.PURCHASE]).lines
     assert [(line.kind, line.amount, line.balance) for line in lines] == [(TransactionKind.PURCHASE, 25 * USD, None)]
-    assert queries.transactions_page(payer.account.pk, until=lines[0].created_at).lines == []
-    assert len(queries.transactions_page(payer.account.pk, since=lines[0].created_at, until=timezone.now()).lines) == 2
+    assert queries.transactions_page(payer.account.pk, end=lines[0].created_at).lines == []
+    assert len(queries.transactions_page(payer.account.pk, start=lines[0].created_at, end=timezone.now()).lines) == 2
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "1_2", "1_2_x", "9" * 30 + "_1_", "-1_-1_-1_-1"])

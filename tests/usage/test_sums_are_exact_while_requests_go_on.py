@@ -81,7 +81,7 @@ def test_log_sums_and_ledger_are_one_under_traffic(money: Database) -> None:
         assert sums.cost - sums.charged == money.written_off(account)
     before = money.rows("SELECT * FROM usage_rollup ORDER BY 1, 2, 3, 4, 5, 6, 7")
     assert [requests for _, requests in refold_all()][-1] > 0
-    call_command("rebuild_rollups", since=today)
+    call_command("rebuild_rollups", first_day=today)
     assert money.rows("SELECT * FROM usage_rollup ORDER BY 1, 2, 3, 4, 5, 6, 7") == before
     money.run("UPDATE usage_rollup SET charged = charged + 1 WHERE account_id = %s AND grain = 60", (accounts[0],))
     assert [found.detail.split(" have")[0] for found in violations()] == [f"account {accounts[0]}: cells of 60 minutes"]

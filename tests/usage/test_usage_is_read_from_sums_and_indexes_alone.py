@@ -46,21 +46,21 @@ FROM_SUMS: dict[str, Callable[[], object]] = {
 FROM_ROWS: dict[str, Callable[[], object]] = {
     "percentiles": lambda: figures.durations(ACCOUNT, MONTH, Bucket.DAY),
     "a page": lambda: log.page(ACCOUNT),
-    "a page of a time": lambda: log.page(ACCOUNT, log.LogFilters(since=MONTH.start, until=MONTH.end)),
-    "a filter": lambda: log.page(ACCOUNT, log.LogFilters(keys=[KEY], least_cost=1)),
+    "a page of a time": lambda: log.page(ACCOUNT, log.LogFilters(start=MONTH.start, end=MONTH.end)),
+    "a filter": lambda: log.page(ACCOUNT, log.LogFilters(keys=[KEY], least_charged=1)),
 }
 # Whole answers. Cells and rows are of 2025: today's ranges find none, those of one's own find many.
 MADE_UP = (
-    "range=custom&since=2025-05-01&to=2025-05-31",
-    "range=custom&since=2025-05-01&to=2025-07-15",
-    "range=custom&since=2024-08-01&to=2025-07-15",
+    "range=custom&first_day=2025-05-01&last_day=2025-05-31",
+    "range=custom&first_day=2025-05-01&last_day=2025-07-15",
+    "range=custom&first_day=2024-08-01&last_day=2025-07-15",
 )
 ADDRESSES = [
     "/dashboard",
     *(f"/usage?{days}&by={group}" for days in ("range=24h", "range=1y", *MADE_UP) for group in ("model", "key", "status")),
     f"/usage/export?{MADE_UP[2]}&format=csv",
     "/inferences",
-    "/inferences?status=failed&cost_min=1",
+    "/inferences?status=failed&min_charged=1",
     "/api/v1/usage?start=2025-05-01T00:00:00Z&end=2025-07-15T00:00:00Z&bucket=day&group_by=key&latency=true",
     "/api/v1/usage?start=2025-06-20T00:00:00Z&end=2025-07-15T00:00:00Z&bucket=hour",
     "/api/v1/usage?start=2024-08-01T00:00:00Z&end=2025-07-15T00:00:00Z&group_by=model&key=0",

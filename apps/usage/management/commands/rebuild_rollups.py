@@ -17,15 +17,15 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--since", type=_day, metavar="YYYY-MM-DD", help="the first day, in UTC; without it the first whose log is complete"
+            "--first-day", type=_day, metavar="YYYY-MM-DD", help="the first day, in UTC; without it the first whose log is complete"
         )
-        parser.add_argument("--until", type=_day, metavar="YYYY-MM-DD", help="the last day, in UTC; without it today")
+        parser.add_argument("--last-day", type=_day, metavar="YYYY-MM-DD", help="the last day, in UTC; without it today")
 
     def handle(self, *args: Any, **options: Any) -> None:
         fold(budget_s=float("inf"))
         platform.fold(budget_s=float("inf"))
         days = requests = 0
-        for day, count in refold_all(options["since"], options["until"]):
+        for day, count in refold_all(options["first_day"], options["last_day"]):
             platform.refold(day)
             days, requests = days + 1, requests + count
         self.stdout.write(f"{requests} requests on {days} days")
