@@ -91,7 +91,7 @@ def test_a_rebuild_makes_cells_as_the_log_has_them_and_changes_none_that_were_ri
             return cursor.fetchall()
 
     def rebuild() -> None:
-        call_command("rebuild_rollups", since=DAY.date(), until=DAY.date() + timedelta(days=1))
+        call_command("rebuild_rollups", first_day=DAY.date(), last_day=DAY.date() + timedelta(days=1))
 
     right = rows()
     assert len(right) == 2 * (3 + 3 + 2)  # of both backends, in quarters, hours and days
