@@ -14,7 +14,7 @@ from apps.accounts.access import current_user
 from apps.accounts.staff_search import AccountTable
 from apps.audit.staff_pages import BigTable, ReadOnly
 from apps.audit.trail import record
-from apps.billing.credits import grant_credit
+from apps.billing.credits import ReferenceReused, earlier_grant, grant_credit, lock_account
 from apps.billing.events import replay
 from apps.billing.models import (
     AutoTopup,
@@ -44,7 +44,24 @@ class AmountInUsd:
         return usd_from_nano(row.amount)
 
 
-class GrantForm(forms.ModelForm):  # type: ignore[type-arg]
+class OnceForm(forms.ModelForm):  # type: ignore[type-arg]
+    """`token` names what the form does and is made with the page: sent twice, it does its work once."""
+
+    token = forms.UUIDField(widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.initial["token"] = uuid7()
+
+
+class OnceAdmin:
+    """For an admin class with such a form: only what is new goes on record. `save_model` says whether it is, in `obj.is_new`."""
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        return super().log_addition(request, obj, message) if obj.is_new else None  # type: ignore[misc]
+
+
+class GrantForm(OnceForm):
     """A grant of credit that was not paid for."""
 
     kind = forms.TypedChoiceField(choices=[(kind.value, kind.label) for kind in (PoolKind.PROMOTION, PoolKind.TRIAL)], coerce=int)
@@ -53,7 +70,21 @@ class GrantForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = CreditPool
-        fields = ("account", "kind", "usd", "expires_at", "note")
+        fields = ("token", "account", "kind", "usd", "expires_at", "note")
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        if {"token", "account", "usd"} <= data.keys():
+            lock_account(data["account"].pk)  # until the admin's transaction ends: nobody grants by the same token meanwhile
+            try:
+                earlier_grant(data["account"].pk, data["usd"], self.reference)
+            except ReferenceReused:
+                raise ValidationError("This form was sent before, for another grant: open the page anew.") from None
+        return data
+
+    @property
+    def reference(self) -> str:
+        return f"staff:{self.cleaned_data['token']}"
 
     def clean_usd(self) -> int:
         try:
@@ -66,7 +97,7 @@ class GrantForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(CreditPool)
-class CreditPoolAdmin(ReadOnly, AccountTable):
+class CreditPoolAdmin(OnceAdmin, ReadOnly, AccountTable):
     """Adding a pool grants credit; a pool that exists is only shown."""
 
     list_display = ("id", "account", "kind", "remaining_usd", "held_usd", "granted_usd", "expires_at", "created_at")
@@ -86,9 +117,9 @@ class CreditPoolAdmin(ReadOnly, AccountTable):
     def save_model(self, request: HttpRequest, obj: CreditPool, form: Any, change: bool) -> None:
         data = form.cleaned_data
         grant = grant_credit(
-            data["account"].pk, data["usd"], PoolKind(data["kind"]), f"admin:{uuid7()}", expires_at=data["expires_at"], note=data["note"]
+            data["account"].pk, data["usd"], PoolKind(data["kind"]), form.reference, expires_at=data["expires_at"], note=data["note"]
         )
-        obj.pk = grant.pool_id
+        obj.pk, obj.is_new = grant.pool_id, grant.created
         obj.refresh_from_db()
 
     @admin.display(description="remaining, USD")
@@ -125,14 +156,14 @@ class WriteOffAdmin(ReadOnly, AmountInUsd, AccountTable):
     list_select_related = ("account",)
 
 
-class RefundForm(forms.ModelForm):  # type: ignore[type-arg]
+class RefundForm(OnceForm):
     """A refund that staff ask for."""
 
     usd = forms.DecimalField(label="amount, USD", max_digits=64)
 
     class Meta:
         model = Reversal
-        fields = ("payment", "usd", "note")
+        fields = ("token", "payment", "usd", "note")
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
@@ -141,9 +172,12 @@ class RefundForm(forms.ModelForm):  # type: ignore[type-arg]
                 data["usd"] = nano_from_usd(data["usd"])
             except ValueError as error:
                 self.add_error("usd", str(error))
-            else:
-                if "payment" in data and (wrong := refusal(data["payment"], data["usd"])):
-                    self.add_error("usd", wrong)
+        if not self.errors:
+            earlier = Reversal.objects.filter(pk=data["token"]).first()
+            if earlier is None and (wrong := refusal(data["payment"], data["usd"])):
+                self.add_error("usd", wrong)
+            elif earlier is not None and (earlier.payment_id, earlier.amount) != (data["payment"].pk, data["usd"]):
+                raise ValidationError("This form was sent before, for another refund: open the page anew.")
         return data
 
 
@@ -165,7 +199,7 @@ class PaymentAdmin(ReadOnly, AmountInUsd, AccountTable):
 
 
 @admin.register(Reversal)
-class ReversalAdmin(ReadOnly, AmountInUsd, AccountTable):
+class ReversalAdmin(OnceAdmin, ReadOnly, AmountInUsd, AccountTable):
     """Adding one refunds a payment; one that exists is only shown."""
 
     list_display = ("id", "kind", "stripe_id", "status", "usd", "requested_by", "note", "created_at")
@@ -190,8 +224,8 @@ class ReversalAdmin(ReadOnly, AmountInUsd, AccountTable):
 
     def save_model(self, request: HttpRequest, obj: Reversal, form: Any, change: bool) -> None:
         data = form.cleaned_data
-        made = refund(data["payment"], data["usd"], by=current_user(request), note=data["note"])
-        obj.pk, obj._state.adding = made.pk, False
+        made, is_new = refund(data["payment"], data["usd"], by=current_user(request), note=data["note"], key=data["token"])
+        obj.pk, obj._state.adding, obj.is_new = made.pk, False, is_new
         obj.refresh_from_db()
 
 

@@ -102,9 +102,8 @@ def grant_credit(
     if not 0 < amount <= MAX_NANO:
         raise ValueError(f"amount: {usd_from_nano(amount)} USD is not above 0 and at most {usd_from_nano(MAX_NANO)} USD")
     lock_account(account_id)
-    booked = LedgerTransaction.objects.filter(kind=transaction_kind, reference=reference).first()
-    if booked is not None:
-        return _same_grant(booked, account_id, amount)
+    if (earlier := earlier_grant(account_id, amount, reference, transaction_kind)) is not None:
+        return earlier
     pool = CreditPool.objects.create(account_id=account_id, kind=kind, expires_at=expires_at, granted=amount, remaining=amount)
     try:
         with transaction.atomic():
@@ -115,6 +114,19 @@ def grant_credit(
         # Another account's grant took the reference between our look and our insert.
         raise ReferenceReused(f"{reference!r} is booked for another account") from None
     return Grant(pool.pk, entry.pk, created=True)
+
+
+def earlier_grant(
+    account_id: int, amount: int, reference: str, transaction_kind: TransactionKind = TransactionKind.GRANT
+) -> Grant | None:
+    """What a reference granted already, if it did; exact under the account's lock. Raises ReferenceReused when that was another grant."""
+    booked = LedgerTransaction.objects.filter(kind=transaction_kind, reference=reference).first()
+    if booked is None:
+        return None
+    posting = booked.postings.filter(book=Book.POOL).first()
+    if posting is None or posting.pool_id is None or booked.account_id != account_id or posting.amount != amount:
+        raise ReferenceReused(f"{reference!r} is booked for another account or amount")
+    return Grant(posting.pool_id, booked.pk, created=False)
 
 
 @transaction.atomic
@@ -202,10 +214,3 @@ def _withdraw(current: Balance, amount: int, account_id: int, reference: str, no
             taken[pool.id] = -part
             amount -= part
     book_transaction(account_id, TransactionKind.ADJUSTMENT, reference, taken, Book.ADJUSTMENTS, note)
-
-
-def _same_grant(booked: LedgerTransaction, account_id: int, amount: int) -> Grant:
-    posting = booked.postings.filter(book=Book.POOL).first()
-    if posting is None or posting.pool_id is None or booked.account_id != account_id or posting.amount != amount:
-        raise ReferenceReused(f"{booked.reference!r} is booked for another account or amount")
-    return Grant(posting.pool_id, booked.pk, created=False)

@@ -50,13 +50,13 @@ CHECK_AGAIN_AFTER = timedelta(minutes=1)
 BATCH = 20
 
 
-def refund(payment: Payment, amount: int, *, by: User, note: str = "") -> Reversal:
-    """Give money back, for staff. The credit is taken back as soon as Stripe takes the refund.
+def refund(payment: Payment, amount: int, *, by: User, note: str = "", key: UUID | None = None) -> tuple[Reversal, bool]:
+    """Give money back, for staff; the refund, and whether it is new. The credit is taken back as soon as Stripe takes the refund.
 
-    When Stripe does not answer, it is asked again in the background. Raises ValidationError naming `amount`.
+    When Stripe does not answer, it is asked again in the background. Raises ValidationError as `write_down_refund` does.
     """
-    row, _ = write_down_refund(payment, amount, by=by, note=note)
-    return send_now(row)
+    row, created = write_down_refund(payment, amount, by=by, note=note, key=key)
+    return send_now(row), created
 
 
 @transaction.atomic

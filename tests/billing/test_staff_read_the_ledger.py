@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.contrib.admin.models import LogEntry
 
+from apps.audit.models import Entry
 from apps.billing import credits
 from apps.billing.models import CreditPool, LedgerTransaction, PoolKind
 from apps.core.ids import uuid7
@@ -34,16 +35,20 @@ def test_the_ledger_can_be_read_and_not_changed() -> None:
 
 def test_staff_grant_credit_which_the_ledger_and_the_audit_trail_show() -> None:
     account, client = new_customer().account, staff_client()
-    assert client.get("/admin/billing/creditpool/add/").status_code == 200
+    assert b'type="hidden" name="token"' in client.get("/admin/billing/creditpool/add/").content
     data = {
-        "account": account.pk, "kind": "20", "usd": "2.5", "note": "sorry for the outage", "expires_at_0": "2060-01-01", "expires_at_1": "00:00",
+        "token": uuid7(), "account": account.pk, "kind": "20", "usd": "2.5", "note": "sorry for the outage", "expires_at_0": "2060-01-01", "expires_at_1": "00:00",
     }  # fmt: skip
-    answer = client.post("/admin/billing/creditpool/add/", data)
-    assert answer.status_code == 302, answer.content.decode()
+    for _ in range(2):  # a double click grants once
+        answer = client.post("/admin/billing/creditpool/add/", data)
+        assert answer.status_code == 302, answer.content.decode()
+    for other in ({"usd": "3"}, {"account": new_customer().account.pk}):
+        assert b"open the page anew" in client.post("/admin/billing/creditpool/add/", data | other).content
     pool = CreditPool.objects.get(account=account)
     assert (pool.kind, pool.remaining, pool.expires_at and pool.expires_at.year) == (PoolKind.PROMOTION, 2_500_000_000, 2060)
     assert LedgerTransaction.objects.get(account=account).note == "sorry for the outage"
     assert LogEntry.objects.filter(object_id=str(pool.pk), content_type__model="creditpool").count() == 1
+    assert Entry.objects.filter(object_id=str(pool.pk), object_type="billing.creditpool").count() == 1
     shown = client.get(f"/admin/billing/creditpool/{pool.pk}/change/").content.decode()
     assert "2500000000" in shown
     assert client.get("/admin/billing/creditpool/").status_code == 200
@@ -52,7 +57,7 @@ def test_staff_grant_credit_which_the_ledger_and_the_audit_trail_show() -> None:
 @pytest.mark.parametrize(("usd", "kind"), [("0", "20"), ("-1", "20"), ("0.0000000001", "20"), ("x", "20"), ("1", "30")])
 def test_a_wrong_grant_is_an_error_of_the_form(usd: str, kind: str) -> None:
     account = new_customer().account
-    answer = staff_client().post("/admin/billing/creditpool/add/", {"account": account.pk, "kind": kind, "usd": usd})
+    answer = staff_client().post("/admin/billing/creditpool/add/", {"token": uuid7(), "account": account.pk, "kind": kind, "usd": usd})
     assert answer.status_code == 200
     assert b"errorlist" in answer.content
     assert not CreditPool.objects.filter(account=account).exists()

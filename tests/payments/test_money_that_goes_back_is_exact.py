@@ -130,7 +130,7 @@ def test_given_credit_is_not_touched(shop: Shop) -> None:
 def test_staff_refund_to_the_cent_and_not_more_than_was_paid(shop: Shop) -> None:
     payer, payment = shop.paid(25)
     by = staff()
-    row = reversals.refund(payment, 10 * USD, by=by, note="unhappy")  # type: ignore[arg-type]
+    row, _ = reversals.refund(payment, 10 * USD, by=by, note="unhappy")  # type: ignore[arg-type]
     assert (row.status, row.booked, payer.credit, shop.net(payer)) == ("succeeded", 10 * USD, 15 * USD, 15 * USD)
     for amount in (15 * USD + 10_000_000, 0, -1, 5):
         with pytest.raises(ValidationError):
@@ -143,7 +143,7 @@ def test_a_refund_whose_answer_is_lost_is_made_once(shop: Shop, kind: str) -> No
     payer, payment = shop.paid(25)
     shop.webhooks(paused=True)
     shop.simulator.fault(kind, "/v1/refunds", times=2, seconds=0.1)
-    row = reversals.refund(payment, 10 * USD, by=staff())  # type: ignore[arg-type]
+    row, _ = reversals.refund(payment, 10 * USD, by=staff())  # type: ignore[arg-type]
     for _ in range(3):
         with suppress(StripeUnavailable):
             reversals.send_refund(row.pk)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db.models.functions import Now
 
+from apps.audit.models import Entry
 from apps.billing.models import NoticeKind, Reversal, StripeEvent
 from apps.core.ids import uuid7
 from tests.payments.shop import USD, Shop
@@ -18,10 +19,14 @@ def test_a_refund_is_made_in_the_admin_and_never_beyond_what_was_paid(shop: Shop
     client = staff_client()
     assert client.get("/admin/billing/reversal/add/").status_code == 200
     for usd in ("25.01", "0", "-1", "x", "1.001"):
-        answer = client.post("/admin/billing/reversal/add/", {"payment": payment.pk, "usd": usd, "note": "sorry"})
+        answer = client.post("/admin/billing/reversal/add/", {"token": uuid7(), "payment": payment.pk, "usd": usd, "note": "sorry"})
         assert b"errorlist" in answer.content
-    answer = client.post("/admin/billing/reversal/add/", {"payment": payment.pk, "usd": "10.50", "note": "sorry"})
-    assert answer.status_code == 302, answer.content.decode()
+    data = {"token": uuid7(), "payment": payment.pk, "usd": "10.50", "note": "sorry"}
+    for _ in range(2):  # a double click refunds once
+        answer = client.post("/admin/billing/reversal/add/", data)
+        assert answer.status_code == 302, answer.content.decode()
+    assert b"open the page anew" in client.post("/admin/billing/reversal/add/", data | {"usd": "3"}).content
+    assert Entry.objects.filter(action="add", object_id=data["token"]).count() == 1
     [row] = Reversal.objects.filter(payment=payment)
     assert (row.status, row.note, payer.credit) == ("succeeded", "sorry", 14_500_000_000)
     assert row.requested_by is not None
