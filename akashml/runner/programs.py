@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import signal
@@ -69,7 +70,7 @@ class Programs:
             *("--workers", "1"),
             *("--loop", "uvloop", "--http", "httptools"),
             *("--timeout-graceful-shutdown", "2"),
-            *("--log-level", "info", "--no-access-log"),
+            *("--log-config", str(self._log_config()), "--no-access-log"),
         ]
         return Child("docs-assistant", self._python("docs-assistant", arguments, signal.SIGKILL, self.assistant_listener), grace_s=3)
 
@@ -81,7 +82,7 @@ class Programs:
             *("--workers", "1"),
             *("--loop", "uvloop", "--http", "httptools"),
             *("--timeout-graceful-shutdown", "2"),
-            *("--log-level", "info", "--no-access-log"),
+            *("--log-config", str(self._log_config()), "--no-access-log"),
         ]
         own = {
             "STRIPE_SECRET_KEY": secret_key,
@@ -99,6 +100,12 @@ class Programs:
 
     def log(self, name: str) -> Path:
         return self.log_dir / f"{name}.log"
+
+    def _log_config(self) -> Path:
+        """LOG_FORMAT and LOG_LEVEL for programs that do not read our settings."""
+        path = self.log_dir / "logging.json"
+        path.write_text(json.dumps(settings.LOGGING))
+        return path
 
     def _python(
         self, name: str, arguments: list[str], death_signal: signal.Signals, *listeners: socket.socket, own: dict[str, str] | None = None

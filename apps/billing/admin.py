@@ -114,7 +114,7 @@ class CreditPoolAdmin(OnceAdmin, ReadOnly, AccountTable):
     def get_fields(self, request: HttpRequest, obj: CreditPool | None = None) -> Any:
         return super().get_fields(request, obj) if obj else GrantForm.Meta.fields
 
-    def save_model(self, request: HttpRequest, obj: CreditPool, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         data = form.cleaned_data
         grant = grant_credit(
             data["account"].pk, data["usd"], PoolKind(data["kind"]), form.reference, expires_at=data["expires_at"], note=data["note"]
@@ -222,7 +222,7 @@ class ReversalAdmin(OnceAdmin, ReadOnly, AmountInUsd, AccountTable):
         answer: HttpResponse = self._changeform_view(request, None, form_url, extra_context)  # type: ignore[attr-defined]
         return answer
 
-    def save_model(self, request: HttpRequest, obj: Reversal, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         data = form.cleaned_data
         made, is_new = refund(data["payment"], data["usd"], by=current_user(request), note=data["note"], key=data["token"])
         obj.pk, obj._state.adding, obj.is_new = made.pk, False, is_new

@@ -116,9 +116,7 @@ def grant_credit(
     return Grant(pool.pk, entry.pk, created=True)
 
 
-def earlier_grant(
-    account_id: int, amount: int, reference: str, transaction_kind: TransactionKind = TransactionKind.GRANT
-) -> Grant | None:
+def earlier_grant(account_id: int, amount: int, reference: str, transaction_kind: TransactionKind = TransactionKind.GRANT) -> Grant | None:
     """What a reference granted already, if it did; exact under the account's lock. Raises ReferenceReused when that was another grant."""
     booked = LedgerTransaction.objects.filter(kind=transaction_kind, reference=reference).first()
     if booked is None:
