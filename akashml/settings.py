@@ -170,6 +170,7 @@ CELERY_BEAT_SCHEDULE = {
     "deliver-webhooks": {"task": "budgets.deliver", "schedule": 5, "options": {"expires": 5}},
     "forget-old-webhooks": {"task": "budgets.forget_old", "schedule": 3600},
     "drop-old-months": {"task": "usage.drop_old_months", "schedule": 3600},
+    "delete-expired-texts": {"task": "texts.delete_expired", "schedule": 600, "options": {"expires": 600}},
     "sweep-playground": {"task": "playground.sweep", "schedule": 60, "options": {"expires": 60}},
     "clear-out-accounts": {"task": "accounts.clear_out", "schedule": 3600},
 }
@@ -202,6 +203,7 @@ INSTALLED_APPS = [
     "apps.billing",
     "apps.usage",
     "apps.presets",
+    "apps.texts",
     "apps.budgets",
     "apps.gateway",
     "apps.api",

@@ -53,6 +53,9 @@ class AccountStatus(models.IntegerChoices):
     CLOSED = 3  # by its owner, for good: keys are revoked, names are gone, the ledger stays
 
 
+MOST_KEEP_DAYS = 30
+
+
 class Account(models.Model):
     """What pays and what is limited. Its row is the lock of everything below it: pools, keys' counters, holds.
 
@@ -62,8 +65,12 @@ class Account(models.Model):
     name = models.CharField(max_length=150)
     status = models.SmallIntegerField(choices=AccountStatus, default=AccountStatus.ACTIVE)
     time_zone = models.CharField(max_length=64, default="UTC")
+    keep_days = models.SmallIntegerField(null=True, editable=False, help_text="how long prompts and answers are kept; empty: they are not")
     created_at = models.DateTimeField(auto_now_add=True)
     members = models.ManyToManyField(User, through="Membership", related_name="accounts")
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(keep_days__range=(1, MOST_KEEP_DAYS)), name="accounts_keep_days_bounded")]
 
     def __str__(self) -> str:
         return self.name

@@ -62,6 +62,9 @@ def exposition(gateway: Gateway | None) -> str:
             gateway.replay.refused,
         )
         add("journal_errors_total", "counter", "Failures of the disk.", keeping.errors)
+        add("texts_queue", "gauge", "Prompts and answers that wait to be written, of accounts that keep them.", gateway.texts.waiting)
+        add("texts_kept_total", "counter", "Prompts and answers that were written.", gateway.texts.kept)
+        add("texts_dropped_total", "counter", "Prompts and answers that found no room or no Postgres.", gateway.texts.dropped)
         add("reaped_requests_total", "counter", "Requests of lost processes that this one ended.", gateway.housekeeping.reaped)
         add("fenced_total", "counter", "Times this process was fenced off.", gateway.lease.fenced)
         add("housekeeper", "gauge", "Whether this process is the housekeeper.", int(gateway.housekeeping.leads))

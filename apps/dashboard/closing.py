@@ -14,6 +14,7 @@ from apps.budgets import actions as budgets
 from apps.dashboard.models import ModelRequest
 from apps.playground import conversations
 from apps.presets.models import Preset
+from apps.texts import actions as texts
 
 KEY_NAME = "deleted"
 
@@ -51,6 +52,7 @@ def _close(account: Account) -> None:
     Preset.objects.filter(account=account).delete()
     ModelRequest.objects.filter(account=account).delete()
     budgets.forget(account.pk)
+    texts.forget(account.pk)
     credits.forfeit_credit(account.pk)
     cards.remove_all(account.pk)
     payments.withdraw_open(account.pk)

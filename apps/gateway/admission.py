@@ -22,7 +22,7 @@ FENCED, WRONG_SCOPE, SPENT_DAY, SPENT_MONTH = 9, 10, 11, 12
 
 ADMIT = Prepared(
     "gateway_admit",
-    """SELECT item, code, output_granted, available, rpm, rpm_left, tpm, tpm_left, max_concurrent, resets_at, retry_after FROM gateway_admit(
+    """SELECT item, code, output_granted, available, rpm, rpm_left, tpm, tpm_left, max_concurrent, resets_at, retry_after, keeps FROM gateway_admit(
   $1::bigint, $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::int[], $8::int[], $9::bigint[], $10::bigint[], $11::bigint[],
   $12::smallint[], $13::boolean[], $14::boolean)""",
     14,
@@ -52,7 +52,8 @@ class AdmissionRequest(Struct, gc=False):
 
 
 class Decision(Struct, gc=False):
-    """What gateway_admit said of one request. Limits are None where the key has none; `available` in nano-USD."""
+    """What gateway_admit said of one request. Limits are None where the key has none; `available` in nano-USD; `keeps`: the account keeps
+    prompts and answers."""
 
     code: int
     output_granted: int
@@ -64,6 +65,7 @@ class Decision(Struct, gc=False):
     max_concurrent: int | None
     resets_at: int
     retry_after: int
+    keeps: bool = False
 
 
 class Admission:

@@ -57,6 +57,20 @@ class Reader(Protocol):
         ...
 
 
+class Transcript(Protocol):
+    """A stream as the whole answer it would have been, for accounts that keep texts (apps/gateway/text_keeping.py)."""
+
+    size: int  # bytes it holds
+
+    def feed(self, payload: bytes) -> None:
+        """The data of one event, as the client gets it. Raises msgspec.MsgspecError and UnicodeDecodeError."""
+        ...
+
+    def whole(self) -> bytes:
+        """JSON; empty when nothing was fed."""
+        ...
+
+
 class InferenceRequest(Protocol):
     """A request that has been parsed. Tokens are counted without a tokenizer (apps/gateway/metering.py)."""
 
@@ -115,4 +129,8 @@ class Endpoint(Protocol):
 
     def with_preset(self, body: bytes, preset: PresetEntry) -> bytes:
         """A request that named this preset, with what it adds and without its name."""
+        ...
+
+    def transcript(self) -> Transcript:
+        """For an answer that has not begun."""
         ...

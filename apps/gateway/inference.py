@@ -33,6 +33,7 @@ from apps.gateway.redaction import redacted
 from apps.gateway.runtime import Gateway
 from apps.gateway.sse import EventSplitter, EventTooLarge
 from apps.gateway.surface import Surface
+from apps.gateway.text_keeping import Said
 from apps.usage.models import Status
 
 log = logging.getLogger(__name__)
@@ -59,18 +60,22 @@ class Admitted:
 
 @dataclass(slots=True)
 class Reply:
-    """What has gone to the client so far. `headers` are those of every answer: its id and, once admitted, the limits."""
+    """What has gone to the client so far. `headers` are those of every answer: its id and, once admitted, the limits. `said` collects what
+    is asked and answered, for accounts that keep that."""
 
     client: Client
     surface: Surface
     id: UUID
     headers: list[Header] = field(init=False)
     started: bool = False
+    said: Said | None = None
 
     def __post_init__(self) -> None:
         self.headers = self.surface.identity(self.id)
 
     async def stream(self, frames: bytes) -> None:
+        if self.said is not None:
+            self.said.stream(frames)
         if not self.started:
             self.started = True
             await self.client.start(200, [*self.headers, *STREAM_HEADERS])
@@ -78,6 +83,8 @@ class Reply:
 
     async def finish(self, body: bytes, streamed: bool) -> None:
         """The last frames of a stream, or the whole answer."""
+        if self.said is not None:
+            (self.said.stream if streamed else self.said.whole)(body)
         if streamed:
             if not self.started:
                 self.started = True
@@ -133,6 +140,9 @@ async def answer_call(endpoint: Endpoint, gateway: Gateway, call: Call, client: 
         if request.id in gateway.lease.open:
             await _settle(gateway, request, Status.FAILED, http_status=500, error_code="internal_error")
         await reply.fail(InternalError("Something broke on our side. You were charged at most for what had reached you."))
+    finally:
+        if reply.said is not None:
+            gateway.texts.put(reply.said)
 
 
 async def _admit(gateway: Gateway, endpoint: Endpoint, call: Call, reply: Reply) -> Admitted:
@@ -163,6 +173,8 @@ async def _admit(gateway: Gateway, endpoint: Endpoint, call: Call, reply: Reply)
         )
     )
     reply.headers += limit_headers(decision)
+    if decision.keeps:
+        reply.said = gateway.texts.begin(call.id, key.account_id, call.body, endpoint.transcript())
     opened = OpenRequest(
         id=call.id,
         account_id=key.account_id,

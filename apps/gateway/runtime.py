@@ -21,6 +21,7 @@ from apps.gateway.presets import Presets
 from apps.gateway.replay import Replay
 from apps.gateway.safekeeping import Safekeeping
 from apps.gateway.settlement import Settlement, Settling
+from apps.gateway.text_keeping import TextKeeping
 from apps.gateway.tokenizers import Tokenizers
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Gateway:
         self.replay = Replay(self.settling, self.safekeeping)
         self.lease = Lease(lambda: [*self.settling.pending, *self.safekeeping.kept])
         self.admission = Admission(lambda: self.lease.process_id, self._release, self._closed)
+        self.texts = TextKeeping()
         self.balancer = Balancer()
         self.http = HttpClient(guard=lambda ip: refuse_private_address(ip, settings.ALLOW_PRIVATE_BACKENDS))
         self.tokenizers = Tokenizers(self.http)
@@ -80,6 +82,7 @@ class Gateway:
         await self.safekeeping.start(await self.replay.start())
         await self.lease.start()
         await self.admission.start()
+        await self.texts.start()
         await self.housekeeping.start()
         self.started = True
 
@@ -123,6 +126,7 @@ class Gateway:
             )
         if self.lease.open:
             log.error("stopping with %s open requests: the reaper will end them", len(self.lease.open))
+        await self.texts.stop()
         await self.housekeeping.stop()
         await self.admission.stop()
         await self.settling.stop()

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from apps.gateway.openai.chunks import NOTHING, NULL, Chunk
+from apps.gateway.openai.tool_calls import whole_calls
 from apps.gateway.sse import DONE
 
 # Far beyond any model's answer: what grows beyond it is a broken backend.
@@ -22,7 +23,6 @@ _PIECE_BYTES = 24  # of the three offsets
 
 _decode = msgspec.json.Decoder(Chunk).decode
 _decode_text = msgspec.json.Decoder(str).decode
-_decode_calls = msgspec.json.Decoder(list[dict[str, Any]]).decode
 
 
 class Transcript:
@@ -118,21 +118,7 @@ class Transcript:
 
     def tool_calls(self) -> list[dict[str, Any]]:
         """OpenAI's calls, put together from their pieces by index."""
-        calls: dict[int, dict[str, Any]] = {}
-        for raw in self._calls:
-            try:
-                pieces = _decode_calls(raw)
-            except msgspec.MsgspecError:
-                continue  # shown as it came; it is no call that could be answered
-            for piece in pieces:
-                function, index = piece.get("function"), piece.get("index")
-                function = function if isinstance(function, dict) else {}
-                index = index if isinstance(index, int) else len(calls)
-                call = calls.setdefault(index, {"id": "", "type": "function", "function": {"name": "", "arguments": ""}})
-                call["id"] = call["id"] or _string(piece.get("id"))
-                call["function"]["name"] = call["function"]["name"] or _string(function.get("name"))
-                call["function"]["arguments"] += _string(function.get("arguments"))
-        return [calls[index] for index in sorted(calls)]
+        return whole_calls(self._calls)
 
 
 def _text(raw: msgspec.Raw) -> bytes:
@@ -148,7 +134,3 @@ def _read(text: bytes | bytearray) -> str:
     except (msgspec.MsgspecError, UnicodeDecodeError):
         loose: str = json.loads(text.decode(errors="replace"), strict=False)
         return loose.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _string(value: object) -> str:
-    return value if isinstance(value, str) else ""

@@ -14,8 +14,10 @@ from apps.accounts.adapters import MfaAdapter
 from apps.budgets.actions import configure
 from apps.catalog.actions import save_backend
 from apps.catalog.models import Backend, Model
+from apps.texts.sealing import unseal
 from tests.gateway.customers import new_model
 from tests.people import new_customer
+from tests.texts.kept import TEXT, keep
 
 NEXT_KEY = "another secret key, long enough to be one of production"
 
@@ -30,13 +32,15 @@ def test_nothing_needs_the_earlier_key_any_more(settings: Settings) -> None:
         user=user, type=Authenticator.Type.RECOVERY_CODES, data={"seed": adapter.encrypt("SEED"), "used_mask": 5}
     )
     watched = configure(new_customer().account, amount="5", thresholds=[50], by_mail=True, webhook_url="http://127.0.0.1:9/")
+    text = keep(new_customer().account.pk)
     settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], NEXT_KEY
     earlier = settings.SECRET_KEY_FALLBACKS
     with suppress(CommandError):  # other tests leave rows that nothing can read
         call_command("reencrypt_secrets", stdout=io.StringIO())
     settings.SECRET_KEY_FALLBACKS = []
-    for row in (backend, keyless, app, codes, watched.budget):
+    for row in (backend, keyless, app, codes, watched.budget, text):
         row.refresh_from_db()
+    assert unseal(text.sealed) == TEXT
     assert watched.budget.secret == watched.secret
     assert (backend.api_key, keyless.api_key) == ("sk-of-the-backend", "")
     assert (adapter.decrypt(app.data["secret"]), adapter.decrypt(codes.data["seed"]), codes.data["used_mask"]) == ("TOTP", "SEED", 5)

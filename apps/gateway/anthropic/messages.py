@@ -18,6 +18,7 @@ from apps.gateway.anthropic.surface import ThreadUnsupported, anthropic_surface
 from apps.gateway.anthropic.thinking import OutputConfig, OutputFormat, Thinking, reasoning
 from apps.gateway.anthropic.tools import ToolChoice, ToolDefinition
 from apps.gateway.anthropic.tools import translate as translate_tools
+from apps.gateway.anthropic.transcript import MessageTranscript
 from apps.gateway.endpoint import PresetNamed
 from apps.gateway.openai import reasoning as openai_reasoning
 from apps.gateway.openai.fields import ModelId, Penalty, PresetSlug, Probability, Seed, Temperature, Tokens, missing, parse, refuse
@@ -234,6 +235,9 @@ class Messages:
 
     def with_preset(self, body: bytes, preset: PresetEntry) -> bytes:
         return message_with(body, preset)
+
+    def transcript(self) -> MessageTranscript:
+        return MessageTranscript()
 
 
 messages = Messages()

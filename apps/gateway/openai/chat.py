@@ -37,6 +37,7 @@ from apps.gateway.openai.fields import (
 )
 from apps.gateway.openai.presets import chat_with
 from apps.gateway.openai.surface import openai_surface
+from apps.gateway.openai.transcript import ChunkTranscript
 from apps.presets.merging import PresetEntry
 from apps.usage.models import Dialect
 
@@ -226,6 +227,9 @@ class ChatCompletions:
 
     def with_preset(self, body: bytes, preset: PresetEntry) -> bytes:
         return chat_with(body, preset)
+
+    def transcript(self) -> ChunkTranscript:
+        return ChunkTranscript()
 
 
 def _check(request: ChatCompletionRequest) -> None:

@@ -36,6 +36,7 @@ from apps.gateway.openai.fields import (
 )
 from apps.gateway.openai.presets import completion_with
 from apps.gateway.openai.surface import openai_surface
+from apps.gateway.openai.transcript import ChunkTranscript
 from apps.presets.merging import PresetEntry
 from apps.usage.models import Dialect
 
@@ -162,6 +163,9 @@ class Completions:
 
     def with_preset(self, body: bytes, preset: PresetEntry) -> bytes:
         return completion_with(body, preset)
+
+    def transcript(self) -> ChunkTranscript:
+        return ChunkTranscript()
 
 
 def _prompt(raw: msgspec.Raw) -> tuple[list[str], int, int]:

@@ -13,12 +13,15 @@
 -- Codes (apps/gateway/admission.py has the same list): 0 admitted, 1 key refused, 2 key expired, 3 account suspended,
 -- 4 requests, 5 tokens, 6 concurrency, 7 credit, 8 account busy (ask again), 9 process fenced, 10 the key is not for inference, 11 and 12
 -- what the key may spend in a day and in a month (UTC); `available` is then what is left of that, and `resets_at` when it begins anew.
+--
+-- `keeps` says whether the account keeps prompts and answers (apps/texts); the row is read here anyway.
+DROP FUNCTION IF EXISTS gateway_admit(bigint, uuid[], bigint[], bigint[], bigint[], bigint[], int[], int[], int[], bigint[], bigint[], smallint[], boolean[], boolean);
 CREATE OR REPLACE FUNCTION gateway_admit(
   process bigint, ids uuid[], accounts bigint[], keys bigint[], base_pico bigint[], output_pico bigint[], output_wanted int[],
   output_least int[], tpm_tokens bigint[], models bigint[], prices bigint[], dialects smallint[], streamed boolean[], skip_locked boolean)
 RETURNS TABLE (
   item int, code smallint, output_granted int, available bigint, rpm int, rpm_left bigint, tpm bigint, tpm_left bigint, max_concurrent int,
-  resets_at bigint, retry_after int)
+  resets_at bigint, retry_after int, keeps boolean)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -29,6 +32,7 @@ DECLARE
   r record;
   account bigint;                 -- whose items the loop is in
   account_status smallint;
+  account_keeps boolean;
   pool_ids bigint[];              -- its free credit, before this batch: pool by pool in burn order,
   pool_ends bigint[];             -- and where each ends on the account's credit line
   pool int;                       -- the pool that burns next, by its place in these
@@ -82,7 +86,7 @@ BEGIN
 
     IF account IS DISTINCT FROM r.account_id THEN
       account := r.account_id; burned := 0; pool := 1;
-      account_status := (SELECT x.status FROM accounts_account x WHERE x.id = account);
+      SELECT x.status, x.keep_days IS NOT NULL INTO account_status, account_keeps FROM accounts_account x WHERE x.id = account;
       SELECT coalesce(array_agg(x.pool_id ORDER BY x.burn_to), '{}'), coalesce(array_agg(x.burn_to ORDER BY x.burn_to), '{}'), coalesce(max(x.burn_to), 0)
         INTO pool_ids, pool_ends, free FROM billing_free_credit(ARRAY[account], at) x;
     END IF;
@@ -103,6 +107,7 @@ BEGIN
       END IF;
     END IF;
 
+    keeps := account_keeps;
     available := free - burned;
     IF is_fenced IS NOT FALSE THEN code := 9;
     ELSIF account_status IS NULL THEN code := 1;  -- before the next line: nobody can lock a row that is not there

@@ -12,16 +12,18 @@ from apps.accounts.adapters import SECOND_FACTOR
 from apps.budgets.models import WEBHOOK_SECRET, Budget
 from apps.catalog.models import BACKEND_KEY, Backend
 from apps.core.crypto import Undecryptable, decrypt, encrypt
+from apps.texts.models import KeptText
+from apps.texts.sealing import sealed_anew
 
 FACTOR_FIELDS = ("secret", "seed")  # of an authenticator app, of recovery codes
 
 
 class Command(BaseCommand):
-    help = "Encrypt stored secrets (keys of backends, second factors, secrets of webhooks) anew under SECRET_KEY. Until then keep the earlier one in SECRET_KEY_FALLBACKS."
+    help = "Encrypt stored secrets (keys of backends, second factors, secrets of webhooks, kept texts) anew under SECRET_KEY. Until then keep the earlier one in SECRET_KEY_FALLBACKS."
 
     def handle(self, *args: Any, **options: Any) -> None:
         done, unreadable = 0, []
-        for table, rewrite in ((Backend, self._backend), (Authenticator, self._factor), (Budget, self._webhook)):
+        for table, rewrite in ((Backend, self._backend), (Authenticator, self._factor), (Budget, self._webhook), (KeptText, self._text)):
             for pk in list(table.objects.order_by("pk").values_list("pk", flat=True)):
                 try:
                     with transaction.atomic():
@@ -46,6 +48,12 @@ class Command(BaseCommand):
         row.secret_encrypted = encrypt(decrypt(row.secret_encrypted, WEBHOOK_SECRET), WEBHOOK_SECRET)
         row.save(update_fields=["secret_encrypted"])
         return bool(row.secret_encrypted)
+
+    @staticmethod
+    def _text(row: Any) -> bool:
+        row.sealed = sealed_anew(row.sealed)
+        row.save(update_fields=["sealed"])
+        return True
 
     @staticmethod
     def _factor(row: Any) -> bool:
