@@ -84,6 +84,7 @@ BODY_TIMEOUT_S = env.seconds("BODY_TIMEOUT_S", 60, 0.1, 3600)
 CLIENT_IDLE_S = env.seconds("CLIENT_IDLE_S", 60, 0.1, 3600)
 JOURNAL_MAX_BYTES = env.integer("JOURNAL_MAX_BYTES", 64_000_000, 10_000, 100_000_000_000)
 PING_EVERY_S = env.seconds("PING_EVERY_S", 10, 0.1, 600)  # signs of life in streams of a dialect that knows them, while a backend is silent
+COUNT_TOKENS_RPM = env.integer("COUNT_TOKENS_RPM", 3_000, 1, 1_000_000)  # how often a key may count tokens, in each process
 METRICS_TOKEN = env.text("METRICS_TOKEN")  # for /metrics from other machines; empty: from this one only
 TRACES = bool(env.text("OTEL_EXPORTER_OTLP_ENDPOINT") or env.text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
 DRAIN_S = env.seconds("DRAIN_S", 15, 0, 600)

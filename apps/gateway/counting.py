@@ -1,6 +1,7 @@
 """The way of a request to count tokens: no admission and no settlement, since nothing is generated and nothing charged.
 
-It costs neither requests nor tokens of a minute (Claude Code asks forty times in a second), but the key must be in force.
+It costs neither requests nor tokens of a minute (Claude Code asks forty times in a second), but has a bound of its own, and the key must
+be in force.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from apps.gateway.anthropic.presets import message_with
 from apps.gateway.anthropic.surface import anthropic_surface
 from apps.gateway.client import Call, Client
 from apps.gateway.endpoint import PresetNamed
-from apps.gateway.errors import ApiError, InternalError
+from apps.gateway.errors import ApiError, InternalError, RateLimited
 from apps.gateway.inference import Reply
+from apps.gateway.keyring import KeyEntry
 from apps.gateway.preset_call import read_with_preset
 from apps.gateway.runtime import Gateway
 
@@ -30,6 +32,7 @@ async def answer_count(gateway: Gateway, call: Call, client: Client) -> None:
     """Never raises for what a client or a backend did."""
     reply = Reply(client, anthropic_surface, call.id)
     try:
+        _take(gateway, call.key)
         await gateway.key_states.check(call.key)
         try:
             asked = parse_count(call.body)
@@ -46,6 +49,17 @@ async def answer_count(gateway: Gateway, call: Call, client: Client) -> None:
     except Exception:
         log.exception("count %s: an error of our own", call.id)
         await reply.fail(InternalError("Something broke on our side."))
+
+
+def _take(gateway: Gateway, key: KeyEntry) -> None:
+    """Raises RateLimited when this key has counted too often."""
+    assert key.id is not None, "whoever has no key counts nothing"
+    if wait_s := gateway.counts.take(key.id):
+        raise RateLimited(
+            f"This API key allows {gateway.counts.per_minute} counts of tokens a minute. Try again in {wait_s} s.",
+            code="count_limit_exceeded",
+            headers=[(b"retry-after", b"%d" % wait_s)],
+        )
 
 
 def _body(asked: Count, counted: int | None) -> bytes:

@@ -10,6 +10,7 @@ from django.conf import settings
 
 from apps.catalog.backend_urls import refuse_private_address
 from apps.gateway.admission import Admission, AdmissionRequest
+from apps.gateway.allowance import Allowance
 from apps.gateway.balancer import Balancer
 from apps.gateway.catalog_cache import CatalogCache
 from apps.gateway.housekeeping import Housekeeping
@@ -51,6 +52,7 @@ class Gateway:
         self.balancer = Balancer()
         self.http = HttpClient(guard=lambda ip: refuse_private_address(ip, settings.ALLOW_PRIVATE_BACKENDS))
         self.tokenizers = Tokenizers(self.http)
+        self.counts = Allowance(settings.COUNT_TOKENS_RPM)
         self.housekeeping = Housekeeping(lambda: self.lease.process_id, self.replay)
         self.tracing: Tracing | None = None
         self.started = False

@@ -103,6 +103,21 @@ def test_forty_at_once_are_all_counted(gateway, customer, backend, model):
 
 
 @pytest.mark.money
+def test_a_key_counts_so_often_and_nobody_else_is_refused_for_it(gateways, backend):
+    """A bound of its own: messages are answered all the same."""
+    [gateway] = gateways(1, COUNT_TOKENS_RPM="1")
+    model = offer(gateway, backend.base_url)
+    one, other = new_customer("1"), new_customer("1")
+    count(gateway, one.key, model.name)
+    refused = post(gateway, one.key, {"model": model.name, "messages": HELLO}, COUNT)
+    assert (refused.status_code, error_of(refused)["type"]) == (429, "rate_limit_error")
+    assert "1 counts of tokens a minute" in error_of(refused)["message"]
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    create(gateway, one.key, model.name)
+    count(gateway, other.key, model.name)
+
+
+@pytest.mark.money
 def test_it_costs_no_request_no_token_and_no_credit(gateway, backend, model):
     limited, poor = new_customer("10", Limits(rpm=1, tpm=200, max_concurrent=1)), new_customer("0")
     for _ in range(5):
