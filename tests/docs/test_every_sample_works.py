@@ -1,4 +1,4 @@
-"""Promise: whatever code a page of the guide shows does what it says, pasted as it stands with the reader's own key and address.
+"""Promise: whatever code a page of the guide or of a model shows does what it says, pasted as it stands with the reader's own key and address.
 
 Python and JavaScript run with the packages they import, curl as curl, manage.py's commands against this database; each must succeed.
 """
@@ -15,9 +15,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import unescape
 from io import StringIO
 from pathlib import Path
 
+import httpx
 import pytest
 import uvicorn
 from django.core.management import call_command
@@ -90,9 +92,18 @@ def site(assistant: str) -> Iterator[GatewayProcess]:
     """A running site that offers the built-in model; it is taken out of the catalogue afterwards."""
     call_command("add_model", BUILT_IN_MODEL, "--input-price", "0.01", "--output-price", "0.02", stdout=StringIO())
     call_command("add_backend", BUILT_IN_MODEL, assistant, stdout=StringIO())
+    Model.objects.filter(public_id=BUILT_IN_MODEL).update(supported_features=["chat", "streaming", "tools"])  # its page shows every sample
     with gateways_running(1, SERVE="all") as [process]:
         yield process
     Model.objects.filter(public_id=BUILT_IN_MODEL).delete()
+
+
+@pytest.fixture(scope="module")
+def models_samples(site: GatewayProcess) -> dict[str, str]:
+    """The code on the page of a model, as its Copy button takes it, by the name of its tab."""
+    page = httpx.get(f"{site.url}/models/{BUILT_IN_MODEL}", trust_env=False, timeout=PATIENCE_S).text
+    shown = re.findall(r'<pre class="pane"[^>]*aria-label="([^"]+) example">(.*?)</pre>', page, re.DOTALL)
+    return {name: unescape(re.sub(r"<[^>]+>", "", code)) for name, code in shown}
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +145,36 @@ def test_curl(sample: Sample, reader: Reader) -> None:
     told = run(["bash", "-c", script], reader)
     answers = [json.loads(line) for line in told.splitlines() if line.strip()]
     assert len(answers) == len(re.findall(r"^curl ", sample.text, re.MULTILINE))
+
+
+def test_a_models_page_in_curl(models_samples: dict[str, str], reader: Reader) -> None:
+    told = run(["bash", "-c", f"set -eu\n{models_samples['curl']} -sS --fail-with-body"], reader)
+    *chunks, last = [line.removeprefix("data: ") for line in told.splitlines() if line]
+    assert last == "[DONE]"
+    assert "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in json.loads(chunk)["choices"])
+
+
+@pytest.mark.parametrize("name", ["Python", "Anthropic"])
+def test_a_models_page_in_python(name: str, models_samples: dict[str, str], reader: Reader) -> None:
+    assert run([sys.executable, "-c", models_samples[name]], reader).strip()
+
+
+def test_a_models_page_in_javascript(models_samples: dict[str, str], reader: Reader) -> None:
+    node.install()
+    assert run([str(node.NODE), "--input-type=module"], reader, cwd=node.FOLDER, input=models_samples["JavaScript"]).strip()
+
+
+def test_a_models_page_for_claude_code(models_samples: dict[str, str], reader: Reader) -> None:
+    """What it puts into the environment is where the model answers. Claude Code itself: tests/clients/test_claude_code_works.py."""
+    asks = """claude() { for model in "$ANTHROPIC_DEFAULT_OPUS_MODEL" "$ANTHROPIC_DEFAULT_SONNET_MODEL" "$ANTHROPIC_DEFAULT_HAIKU_MODEL"; do
+      curl -sS --fail-with-body -w "\\n" "$ANTHROPIC_BASE_URL/v1/messages" -H "Authorization: Bearer $ANTHROPIC_AUTH_TOKEN" \
+        -d "{\\"model\\": \\"$model\\", \\"max_tokens\\": 50, \\"messages\\": [{\\"role\\": \\"user\\", \\"content\\": \\"Hello\\"}]}" -H "Content-Type: application/json"; done; }"""
+    told = run(["bash", "-c", f"set -eu\n{asks}\n{models_samples['Claude Code']}"], reader)
+    assert [json.loads(line)["model"] for line in told.splitlines()] == [BUILT_IN_MODEL] * 3
+
+
+def test_every_sample_of_a_models_page_is_tried(models_samples: dict[str, str]) -> None:
+    assert set(models_samples) == {"curl", "Python", "JavaScript", "Anthropic", "Claude Code"}
 
 
 def test_commands_of_manage_py(site: GatewayProcess) -> None:
