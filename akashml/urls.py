@@ -141,6 +141,7 @@ pages: list[URLPattern | URLResolver] = [
     *both("playground/models", playground.models, "playground-models"),
     *both("playground/conversations", playground.list_or_create, "playground-conversations"),
     *both("playground/conversations/<uuid:identifier>", playground.conversation, "playground-conversation"),
+    *both("playground/conversations/<uuid:identifier>/messages", playground.messages, "playground-messages"),
     *both("api/schema", SpectacularAPIView.as_view(), "schema"),
     *both("palette", palette, "palette"),
     *both("stripe/webhook", webhook, "stripe-webhook"),

@@ -1,4 +1,4 @@
-"""What is kept of conversations: reading and changing it. Everything is asked for by user and account: nobody finds another's."""
+"""What is kept of conversations: finding and changing it (reading.py reads one). Everything is asked for by user and account: nobody finds another's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from django.utils.dateparse import parse_datetime
 
 from apps.accounts.models import Account, User
 from apps.playground.errors import Refused, not_found
-from apps.playground.messages import fill_in, mark_lost, shown
 from apps.playground.models import Conversation, Message
 from apps.playground.sealing import seal, unseal
 
@@ -60,7 +59,7 @@ def _place(before: str) -> tuple[datetime, UUID]:
 HEAVY = ("sealed_panes", "sealed_draft")
 
 
-def create(user: User, account: Account, identifier: UUID, title: str, panes: list[Any]) -> dict[str, Any]:
+def create(user: User, account: Account, identifier: UUID, title: str, panes: list[Any]) -> None:
     """Makes it, or finds the one that an earlier try made. Raises Refused."""
     if own(user, account).count() >= MOST:
         raise Refused(f"You have {MOST:,} conversations: delete some first.", code="too_many_conversations", status=409)
@@ -70,25 +69,6 @@ def create(user: User, account: Account, identifier: UUID, title: str, panes: li
     )
     if (row.user_id, row.account_id) != (user.pk, account.pk):
         raise Refused("id: it is taken; make another one.", code="id_taken", status=409, param="id")
-    return whole(user, account, row.pk)
-
-
-def whole(user: User, account: Account, identifier: UUID) -> dict[str, Any]:
-    """A conversation with all its messages, in the order they were written. Raises Refused."""
-    row = own(user, account).filter(pk=identifier).first()
-    if row is None:
-        raise not_found()
-    messages = list(Message.objects.filter(conversation=row).order_by("created_at", "id"))
-    mark_lost(messages)
-    fill_in(messages)
-    return {
-        "id": row.id,
-        "title": unseal(row.sealed_title),
-        "panes": json.loads(unseal(row.sealed_panes) or "[]"),
-        "draft": json.loads(unseal(row.sealed_draft) or "null") or NO_DRAFT,
-        "messages": [shown(message) for message in messages],
-        "updated_at": row.updated_at,
-    }
 
 
 def change(user: User, account: Account, identifier: UUID, sealed: dict[str, str]) -> None:

@@ -101,16 +101,18 @@ def fill_in(rows: Iterable[Message]) -> None:
             row.save(update_fields=FIGURES)
 
 
+MAX_MESSAGES = 10_000  # of a conversation
 CHAIN = """WITH RECURSIVE chain AS (
     SELECT m.*, 1 AS depth FROM playground_message m WHERE id = %s AND conversation_id = %s
     UNION ALL
     SELECT m.*, depth + 1 FROM chain c JOIN playground_message m ON m.id = c.parent AND m.conversation_id = c.conversation_id
+    WHERE depth < %s
   ) SELECT * FROM chain ORDER BY depth DESC"""
 
 
-def chain(conversation: Conversation, head: UUID | None) -> Sequence[Message]:
-    """The messages from the root down to `head`."""
-    return list(Message.objects.raw(CHAIN, [head, conversation.pk])) if head is not None else []
+def chain(conversation: Conversation, head: UUID | None, most: int = MAX_MESSAGES) -> Sequence[Message]:
+    """The messages from the root down to `head`; the last `most` of them."""
+    return list(Message.objects.raw(CHAIN, [head, conversation.pk, most])) if head is not None else []
 
 
 def asked_with(rows: Sequence[Message], system_prompt: str) -> list[dict[str, Any]]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 # Drawings that the page's script takes from a template of the page (static/js/playground/dom.js).
@@ -35,5 +38,14 @@ SAMPLES = (("curl", "curl"), ("python", "Python"), ("javascript", "JavaScript"),
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
     """`?c=` names the conversation to open, `?model=` the model to begin one with: both are read by the script."""
-    context = {"icons": ICONS, "shortcuts": SHORTCUTS, "samples": SAMPLES, "api_base": settings.API_BASE_URL}
+    context = {"soon": soon(request), "icons": ICONS, "shortcuts": SHORTCUTS, "samples": SAMPLES, "api_base": settings.API_BASE_URL}
     return render(request, "playground/page.html", context)
+
+
+def soon(request: HttpRequest) -> list[str]:
+    """What the script asks for first: the browser gets these while it still reads the script."""
+    try:
+        named = [UUID(request.GET.get("c", ""))]
+    except ValueError:
+        named = []  # none, or nothing that could be one
+    return [reverse("playground-models"), *(reverse("playground-conversation", args=[identifier]) for identifier in named)]

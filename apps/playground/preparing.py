@@ -16,11 +16,10 @@ from apps.accounts.models import Account, User
 from apps.playground import conversations
 from apps.playground.errors import Refused, not_found
 from apps.playground.frames import NewMessage, RunFrame
-from apps.playground.messages import asked_with, chain
+from apps.playground.messages import MAX_MESSAGES, asked_with, chain
 from apps.playground.models import AnswerStatus, Conversation, Message, Role
 from apps.playground.sealing import Body, seal_body
 
-MAX_MESSAGES = 10_000
 MAX_BYTES = 64_000_000  # of a conversation, sealed
 ROLES = {"user": Role.USER, "assistant": Role.ASSISTANT, "tool": Role.TOOL}
 

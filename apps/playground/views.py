@@ -18,10 +18,11 @@ from apps.catalog.models import Price
 from apps.catalog.queries import prices_on_offer
 from apps.core.money import usd_per_token_from_pico
 from apps.gateway.openai.fields import bad_field
-from apps.playground import conversations
+from apps.playground import conversations, reading
 from apps.playground.controls import controls_of
 from apps.playground.errors import Refused
 from apps.playground.frames import MESSAGE_BYTES
+from apps.playground.messages import MAX_MESSAGES
 from apps.playground.registry import registry
 from apps.playground.sealing import seal
 
@@ -133,11 +134,12 @@ def _list(request: HttpRequest, user: User, account: Account) -> dict[str, Any]:
 
 def _create(request: HttpRequest, user: User, account: Account) -> dict[str, Any]:
     new = _body(request, NewConversation)
-    return conversations.create(user, account, new.id, _title(new.title), _panes(new.panes))
+    conversations.create(user, account, new.id, _title(new.title), _panes(new.panes))
+    return reading.whole(user, account, new.id)
 
 
 def _read(request: HttpRequest, user: User, account: Account, identifier: UUID) -> dict[str, Any]:
-    return conversations.whole(user, account, identifier)
+    return reading.whole(user, account, identifier)
 
 
 def _change(request: HttpRequest, user: User, account: Account, identifier: UUID) -> dict[str, Any]:
@@ -158,6 +160,26 @@ def _delete(request: HttpRequest, user: User, account: Account, identifier: UUID
     return {}
 
 
+def _messages(request: HttpRequest, user: User, account: Account, identifier: UUID) -> dict[str, Any]:
+    return {"messages": reading.above(user, account, identifier, _head(request.GET.get("head", "")), _most(request.GET.get("most", "")))}
+
+
+def _head(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Refused("head: give the id of a message.", code="invalid_request", param="head") from None
+
+
+def _most(text: str) -> int:
+    if not text:
+        return MAX_MESSAGES
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= MAX_MESSAGES):
+        raise Refused(f"most: give a number from 1 to {MAX_MESSAGES:,}.", code="invalid_request", param="most")
+    return int(text)
+
+
 models = address(GET=_models)
 list_or_create = address(GET=_list, POST=_create)
+messages = address(GET=_messages)
 conversation = address(GET=_read, PATCH=_change, DELETE=_delete)

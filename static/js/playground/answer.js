@@ -12,6 +12,9 @@ const DEFINITION = /^ {0,3}\[[^\]\n]+\]:/m; // a link defined below its use: all
 // Resolves when answers can be drawn as Markdown; until then they are drawn as text.
 export const ready = loaded;
 
+// While nothing else is to do: so that the first code and the first formula are not waited for.
+export const getReady = () => Promise.all([highlighter(), typesetter()]);
+
 export class AnswerText {
   constructor() {
     this.element = h("div", { class: "answer" });
@@ -45,17 +48,19 @@ export class AnswerText {
     }
     for (const node of this.tail) node.remove();
     Object.assign(this, { tail: [], code: null });
-    blocks.forEach((block, number) => {
-      const open = number === blocks.length - 1 && !done;
-      const nodes = [...drawn(block, this.environment, open).childNodes];
-      this.element.append(...nodes);
-      if (!open) return;
-      this.tail = nodes;
-      this.settled += offsetOf(rest, block.start);
-      const code = block.fence && this.element.lastElementChild.querySelector("code");
-      if (code) this.code = code.firstChild ?? code.appendChild(document.createTextNode(""));
-    });
+    const last = done ? null : (blocks.pop() ?? null);
+    // All that is complete in one go: to purify is a matter of calls more than of lengths.
+    if (blocks.length) this.element.append(drawn(blocks.flatMap(({ tokens }) => tokens), this.environment, false));
+    if (last) this.drawOpen(last, rest);
     if (done) this.settled = this.text.length;
+  }
+
+  drawOpen({ tokens, start, fence }, rest) {
+    this.tail = [...drawn(tokens, this.environment, true).childNodes];
+    this.element.append(...this.tail);
+    this.settled += offsetOf(rest, start);
+    const code = fence && this.element.lastElementChild.querySelector("code");
+    if (code) this.code = code.firstChild ?? code.appendChild(document.createTextNode(""));
   }
 }
 
@@ -66,7 +71,7 @@ export function drawnText(text) {
   return whole.element;
 }
 
-function drawn({ tokens }, environment, open) {
+function drawn(tokens, environment, open) {
   const fragment = markdown.fragmentOf(tokens, environment);
   for (const code of fragment.querySelectorAll("pre > code")) frame(code, open);
   for (const table of fragment.querySelectorAll(".table-scroll")) focusable(table, "Table");

@@ -2,7 +2,7 @@
 import { announce } from "../copy.js";
 import { toast } from "../toasts.js";
 import { actionsOf } from "./actions.js";
-import { ready } from "./answer.js";
+import { getReady, ready } from "./answer.js";
 import { call } from "./api.js";
 import { CodeView } from "./code-view.js";
 import { Composer } from "./composer.js";
@@ -29,6 +29,7 @@ export class Playground {
     this.add = root.querySelector("[data-add-pane]");
     this.tabs = new Tabs(root.querySelector("[data-tabs]"), this.place);
     this.keeper = new Keeper(this);
+    this.ask = async (id, head, most) => (await call(`${this.data.conversations}/${id}/messages?${new URLSearchParams({ head, most })}`)).messages;
     this.actions = actionsOf(this);
     this.link = new Link(this.data.socket);
     this.runs = new Runs(this.link, {
@@ -67,6 +68,7 @@ export class Playground {
     this.rail.load();
     await Promise.all([this.fromAddress(), this.presets.load()]);
     this.root.dataset.ready = "";
+    requestIdleCallback(getReady);
   }
 
   listenToKeys() {
@@ -83,8 +85,14 @@ export class Playground {
     });
   }
 
-  viewCode() {
-    this.code.open(this.active, this.conversation, this.models, this.composer.draft);
+  async viewCode() {
+    const { active, conversation } = this;
+    try {
+      await conversation.read(conversation.get(active.pane.head)); // the request holds all of it
+    } catch (reason) {
+      return toast("error", reason.message);
+    }
+    return this.code.open(active, conversation, this.models, this.composer.draft);
   }
 
   // ?c=ID opens a conversation, ?model=ID begins one with that model.
@@ -106,7 +114,7 @@ export class Playground {
     }
     if (this.asked !== asked) return undefined; // another was chosen meanwhile
     if (push) history.pushState(null, "", `?c=${id}`);
-    const conversation = new Conversation(kept, true);
+    const conversation = new Conversation(kept, this.ask, true);
     this.show(conversation, kept.draft ?? {});
     for (const message of conversation.running) {
       if (this.runs.running.has(message.id)) this.runs.rebind(conversation, message);
@@ -140,7 +148,7 @@ export class Playground {
     const usual = this.presets.usual;
     const first = this.models.get(model) ?? this.models.get(usual?.model) ?? this.models.list[0];
     const made = model || !known.length ? [newPane(first?.id ?? "", model || !usual ? {} : { parameters: usual.parameters, system_prompt: usual.system_prompt, preset: usual.slug, model: first?.id })] : known;
-    this.show(new Conversation({ panes: made }), draft);
+    this.show(new Conversation({ panes: made }, this.ask), draft);
     this.composer.area.focus();
   }
 

@@ -106,6 +106,7 @@ export class Composer {
   // The box grows with its text, up to a bound.
   fit() {
     this.area.style.blockSize = "auto";
+    if (!this.area.value) return; // one line, which need not be measured
     this.area.style.blockSize = `${Math.min(this.area.scrollHeight + 2, MOST_LINES_PX)}px`;
   }
 

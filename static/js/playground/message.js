@@ -4,14 +4,14 @@ import { h, icon, iconButton } from "./dom.js";
 import { editor } from "./editing.js";
 import { failure } from "./failures.js";
 import { statsOf } from "./figures.js";
-import { imagesOf, textOf } from "./store.js";
+import { imagesOf, isRead, textOf } from "./store.js";
 import { toolCalls } from "./tool-calls.js";
 
 export class MessageView {
   // `context`: { pane, actions, conversation } of the pane that shows it.
   constructor(message, context) {
     Object.assign(this, { message, context, editing: false });
-    this.element = h("article", { class: `message ${message.role}`, "data-id": message.id, "aria-label": label(message) });
+    this.element = h("article", { class: `message ${message.role}`, "data-id": message.id });
     if (message.role === "assistant") {
       this.answer = new AnswerText();
       this.thought = h("div", { class: "thought" });
@@ -24,7 +24,10 @@ export class MessageView {
   draw() {
     if (this.editing) return;
     const { role } = this.message;
-    if (role === "assistant") this.drawAnswer();
+    this.element.setAttribute("aria-label", label(this.message));
+    this.unread = !isRead(this.message);
+    if (this.unread) this.element.replaceChildren(waiting("Loading this message"));
+    else if (role === "assistant") this.drawAnswer();
     else if (role === "tool") this.element.replaceChildren(...this.toolResult());
     else this.element.replaceChildren(this.bubble(), this.foot());
   }
@@ -44,11 +47,11 @@ export class MessageView {
     const { message, context } = this;
     this.element.toggleAttribute("data-running", message.status === "running");
     this.grow();
-    const waiting = message.status === "running" && !message.content && !message.reasoning && !message.tool_calls;
+    const silent = message.status === "running" && !message.content && !message.reasoning && !message.tool_calls;
     this.element.replaceChildren(
       this.thinking,
       this.answer.element,
-      ...(waiting ? [h("p", { class: "waiting", role: "status" }, h("span", { class: "skeleton short" }), h("span", { class: "visually-hidden" }, "Waiting for the first token"))] : []),
+      ...(silent ? [waiting("Waiting for the first token")] : []),
       ...(message.tool_calls?.length ? [toolCalls(message, context)] : []),
       ...failure(message, context),
       ...(message.status === "running" ? [] : [this.foot()]),
@@ -129,4 +132,8 @@ export class MessageView {
 
 function label({ role, model }) {
   return role === "assistant" ? (model ? `Answer of ${model}` : "Edited answer") : role === "tool" ? "Tool result" : "Your message";
+}
+
+function waiting(words) {
+  return h("p", { class: "waiting", role: "status" }, h("span", { class: "skeleton short" }), h("span", { class: "visually-hidden" }, words));
 }

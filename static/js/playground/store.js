@@ -1,7 +1,9 @@
 // One conversation: its tree of messages, and the panes that each show a chain of it. Nothing here knows of the page.
 //
-// A message that only this page has yet is `unsent`: it goes along with the next run below it.
+// A message that only this page has yet is `unsent`: it goes along with the next run below it. One without `content` is not read yet:
+// of a long conversation the server sends the ends, and the rest when it is to be seen.
 const MOST_TITLE = 80;
+const MOST_MESSAGES = 10_000;
 export const MOST_PANES = 4;
 
 export function newPane(model, from = {}) {
@@ -9,8 +11,9 @@ export function newPane(model, from = {}) {
 }
 
 export class Conversation {
-  constructor({ id = crypto.randomUUID(), title = "", panes = [], messages = [], draft = null } = {}, saved = false) {
-    Object.assign(this, { id, title, saved, draft, panes: panes.length ? panes : [newPane("")] });
+  // `ask(id, head, most)` gets messages that are not read yet: `head` and those above it. `saved`: the server has the conversation.
+  constructor({ id = crypto.randomUUID(), title = "", panes = [], messages = [], draft = null }, ask, saved = false) {
+    Object.assign(this, { id, title, ask, saved, draft, panes: panes.length ? panes : [newPane("")] });
     this.messages = new Map();
     this.children = new Map(); // parent's id or null → ids, oldest first
     for (const message of messages) this.add(message);
@@ -32,7 +35,8 @@ export class Conversation {
       if (!here) this.add(message);
       else if (!coming.has(message.id)) {
         delete here.unsent;
-        Object.assign(here, message);
+        if (!isRead(message) && here.status !== message.status) delete here.content; // it has ended meanwhile, and is to be read again
+        if (isRead(message) || !isRead(here)) Object.assign(here, message);
       }
     }
     for (const message of this.running) {
@@ -57,13 +61,26 @@ export class Conversation {
     return found.reverse();
   }
 
+  // Sees to it that `message` and those above it, `most` at most, are read. Throws what `ask` throws.
+  async read(message, most = MOST_MESSAGES) {
+    let left = most;
+    for (; left > 0 && message && isRead(message); left -= 1) message = this.get(message.parent);
+    if (!left || !message) return;
+    for (const read of await this.ask(this.id, message.id, left)) {
+      const here = this.get(read.id);
+      if (here && !isRead(here)) Object.assign(here, read);
+    }
+  }
+
   // The branches a pane may choose from at a message. What another pane shows just now, or began, is that pane's.
   branches(pane, message) {
+    const siblings = this.children.get(message.parent) ?? [];
+    if (siblings.length < 2) return siblings;
     const others = this.panes.filter((other) => other !== pane);
     const elsewhere = new Set(others.flatMap((other) => this.chain(other).map(({ id }) => id)));
     const mine = new Set(pane.own);
     for (const id of others.flatMap(({ own }) => own ?? [])) if (!mine.has(id)) elsewhere.add(id);
-    return (this.children.get(message.parent) ?? []).filter((id) => id === message.id || !elsewhere.has(id));
+    return siblings.filter((id) => id === message.id || !elsewhere.has(id));
   }
 
   // Notes with the pane that it began this message, where other panes may branch as well; below such a place the branch is its alone.
@@ -111,6 +128,8 @@ export class Conversation {
     return [...this.messages.values()].filter(({ status }) => status === "running");
   }
 }
+
+export const isRead = ({ content }) => content !== undefined;
 
 // The text of a message's content, whichever of its two shapes it has.
 export function textOf(content) {

@@ -17,6 +17,7 @@ export class Tabs {
   }
 
   follow() {
+    if (this.views.length < 2) return;
     const { scrollLeft, clientWidth } = this.place;
     this.mark(this.views[Math.round(scrollLeft / Math.max(1, clientWidth))] ?? this.views[0]);
   }

@@ -1,8 +1,12 @@
 // The chain of messages that a pane shows. Only its end is in the page: earlier parts come when one scrolls up to them.
+import { toast } from "../toasts.js";
 import { h, icon, onNextFrame } from "./dom.js";
 import { MessageView } from "./message.js";
+import { isRead } from "./store.js";
 
-const SHOWN = 12; // at first, and with each step up
+const FIRST = 4; // messages drawn at once; more come as long as there is room
+const STEP = 8;
+const AHEAD = 48; // are asked for at once, before one scrolls to them
 const NEAR_END_PX = 64;
 const MOVING_MS = 1_000; // after the last sign of a hand, for scrolling that glides
 
@@ -14,7 +18,8 @@ export class Transcript {
     this.element = h("div", { class: "transcript", tabindex: "0", role: "region" }, this.more, this.list);
     this.toEnd = h("button", { class: "button icon-only to-end", type: "button", hidden: true, "aria-label": "Go to the end", title: "Go to the end", onclick: () => this.end() }, icon("down"));
     this.element.addEventListener("scroll", () => this.scrolled(), { passive: true });
-    new IntersectionObserver(([{ isIntersecting }]) => isIntersecting && this.earlier(), { root: this.element, rootMargin: "200px 0px 0px" }).observe(this.more);
+    this.nearStart = new IntersectionObserver((entries) => entries.at(-1).isIntersecting && this.earlier(), { root: this.element, rootMargin: "75% 0px 0px" });
+    this.nearStart.observe(this.more);
     // Whatever makes it longer (text, colours that come late), its end stays in sight until one scrolls away. The observer runs when
     // the layout is known, so that following costs no second one.
     const observer = new ResizeObserver(() => this.follow());
@@ -29,8 +34,8 @@ export class Transcript {
   // Brings the page to the chain as it is now. Messages that stay keep their elements.
   draw() {
     const chain = this.context.conversation.chain(this.context.pane);
-    this.first ??= Math.max(0, chain.length - SHOWN);
-    if (this.first >= chain.length) this.first = Math.max(0, chain.length - SHOWN);
+    this.first ??= Math.max(0, chain.length - FIRST);
+    if (this.first >= chain.length) this.first = Math.max(0, chain.length - FIRST);
     const shown = chain.slice(this.first);
     this.more.hidden = this.first === 0;
     this.more.textContent = `${this.first.toLocaleString("en")} earlier messages`;
@@ -46,6 +51,8 @@ export class Transcript {
       this.views.set(message.id, view);
       if (this.list.children[at] !== view.element) this.list.insertBefore(view.element, this.list.children[at] ?? null);
     });
+    const unread = shown.findLast((message) => !isRead(message));
+    if (unread) this.read(unread, shown.length);
     const blank = chain.length === 0;
     if (blank) this.list.replaceChildren(this.empty());
     else this.list.querySelector(":scope > .empty")?.remove();
@@ -91,12 +98,38 @@ export class Transcript {
     this.follow();
   }
 
-  earlier() {
-    if (!this.first) return;
-    this.first = Math.max(0, this.first - SHOWN);
+  async earlier() {
+    if (!this.first || this.reading) return;
+    this.reading = true;
+    const known = await this.read(this.above(1), STEP);
+    this.reading = false;
+    if (!known || !this.first) return;
+    this.first = Math.max(0, this.first - STEP);
     const below = this.element.scrollHeight - this.element.scrollTop;
-    this.stuck = false;
     this.draw();
     this.element.scrollTop = this.element.scrollHeight - below;
+    const next = this.above(STEP);
+    // Where that fails, it is asked for again, and said, when it is to be seen.
+    if (next && !isRead(next)) this.context.conversation.read(this.above(1), AHEAD).catch(() => false);
+    // It tells changes only: where there still is room, it has to look again.
+    this.nearStart.unobserve(this.more);
+    this.nearStart.observe(this.more);
+  }
+
+  // The message so many places above those in the page; null where there is none.
+  above(places) {
+    return this.context.conversation.chain(this.context.pane)[Math.max(0, this.first - places)] ?? null;
+  }
+
+  // Whether these messages are here, and drawn where they are in the page.
+  async read(message, most) {
+    try {
+      await this.context.conversation.read(message, most);
+    } catch (reason) {
+      toast("error", reason.message);
+      return false;
+    }
+    for (const view of this.views.values()) if (view.unread) view.draw();
+    return true;
   }
 }
