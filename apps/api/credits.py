@@ -14,7 +14,7 @@ from apps.api.management import DEFAULT_LIMIT, LIMIT, MOST, READING, ManagementV
 from apps.billing import credits, debts, queries
 from apps.billing.models import PoolKind, TransactionKind
 from apps.core.moments import moment_from_iso
-from apps.core.money import usd_from_nano
+from apps.core.money import usd_from_nano, usd_or_none
 from apps.gateway.errors import BadRequest
 
 PoolName = Literal["trial", "promotion", "purchased"]
@@ -138,7 +138,7 @@ def _info(line: queries.Line) -> Transaction:
         id=line.id,
         kind=TransactionKind(line.kind).name.lower(),  # type: ignore[arg-type]
         amount=usd_from_nano(line.amount),
-        balance=None if line.balance is None else usd_from_nano(line.balance),
+        balance=usd_or_none(line.balance),
         created_at=line.created_at,
         note=line.note,
         receipt=line.receipt,

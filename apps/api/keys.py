@@ -28,7 +28,7 @@ from apps.api_keys import actions
 from apps.api_keys.models import ApiKey, Scope, State
 from apps.api_keys.queries import IDLE, current_minutes, keys_in_state
 from apps.core.moments import moment_from_iso
-from apps.core.money import nano_from_usd, usd_from_nano
+from apps.core.money import nano_from_usd, usd_from_nano, usd_or_none
 from apps.gateway.errors import BadRequest
 from apps.usage.queries import KeyInUse, in_use
 
@@ -281,8 +281,8 @@ def _fields(used: KeyInUse) -> dict[str, Any]:
         "rpm": row.rpm,
         "tpm": row.tpm,
         "max_concurrent": row.max_concurrent,
-        "spend_limit_day": None if row.spend_limit_day is None else usd_from_nano(row.spend_limit_day),
-        "spend_limit_month": None if row.spend_limit_month is None else usd_from_nano(row.spend_limit_month),
+        "spend_limit_day": usd_or_none(row.spend_limit_day),
+        "spend_limit_month": usd_or_none(row.spend_limit_month),
         "expires_at": row.expires_at,
         "created_at": row.created_at,
         "revoked_at": row.revoked_at,

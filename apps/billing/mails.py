@@ -29,6 +29,8 @@ from apps.billing.credits import balance
 from apps.billing.models import AutoTopup, CreditPool, Notice, Payment, PaymentMethod
 
 BILLING_PATH = "/settings/billing"
+# Of the facts of a notice those that are nano-USD.
+AMOUNTS = frozenset({"threshold", "amount", "debt", "budget", "spent"})
 
 
 def send(notice: Notice) -> None:
@@ -41,9 +43,7 @@ def send(notice: Notice) -> None:
 def context_of(notice: Notice) -> dict[str, Any]:
     """What the template of a notice is given."""
     facts = notice.facts
-    context: dict[str, Any] = {
-        name: facts[name] for name in ("reason", "threshold", "amount", "debt", "percent", "budget", "spent") if name in facts
-    }
+    context: dict[str, Any] = {name: facts[name] for name in (*AMOUNTS, "reason", "percent") if name in facts}
     context |= {
         "account": notice.account,
         "notice": notice,

@@ -74,6 +74,11 @@ def usd_from_nano(nano: int) -> str:
     return _plain(Decimal(nano) / NANO_PER_USD)
 
 
+def usd_or_none(nano: int | None) -> str | None:
+    """The same of an amount that there need not be, such as a limit."""
+    return None if nano is None else usd_from_nano(nano)
+
+
 def usd_per_token_from_pico(pico: int) -> str:
     """A price as `/v1/models` shows it: exact USD per token (or per request) as a decimal string."""
     return _plain(Decimal(pico) / PICO_PER_USD)

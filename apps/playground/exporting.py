@@ -9,6 +9,7 @@ import msgspec
 from django.db.models import QuerySet
 
 from apps.accounts.models import Account, User
+from apps.core.money import usd_or_none
 from apps.playground.conversations import own
 from apps.playground.messages import shown
 from apps.playground.models import Conversation, Message
@@ -31,5 +32,8 @@ def conversation_line(row: Conversation) -> dict[str, Any]:
 
 
 def message_line(row: Message) -> dict[str, Any]:
+    """As the page is told of it, but for its cost, in US dollars."""
     line: dict[str, Any] = json.loads(msgspec.json.encode(shown(row)))
+    if "cost" in line:
+        line["cost"] = usd_or_none(row.cost)
     return {"conversation": row.conversation_id, **line}

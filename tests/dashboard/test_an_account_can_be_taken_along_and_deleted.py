@@ -14,18 +14,24 @@ from django.core import mail
 from django.core.exceptions import ValidationError
 from django.db import connection
 from django.test import AsyncClient, Client
+from django.utils import timezone
 
 from apps.accounts.actions import Registered, create_account_for
 from apps.accounts.models import AccountStatus, Membership, Role, Session
-from apps.api_keys.actions import create_key
+from apps.api_keys.actions import Limits, create_key
 from apps.api_keys.models import ApiKey
-from apps.billing import credits, expiry
-from apps.billing.models import LedgerTransaction, PoolKind, Posting
+from apps.billing import auto_topup, credits, expiry
+from apps.billing.models import Debt, LedgerTransaction, NoticeKind, PoolKind, Posting, Trial
+from apps.billing.notices import owe_mail
 from apps.budgets.actions import configure
 from apps.budgets.models import Budget
 from apps.core.ids import uuid7
 from apps.dashboard import closing
 from apps.dashboard.export import PAGE, export
+from apps.dashboard.models import ModelRequest
+from apps.playground.models import Conversation, Message
+from apps.playground.models import Role as Speaker
+from apps.playground.sealing import Body, seal_body
 from apps.presets.actions import edit_preset
 from apps.presets.models import Preset
 from tests.accounts.visitors import PASSWORD, is_logged_in, log_in, mails_to, new_member, visitor
@@ -77,13 +83,44 @@ async def test_the_export_has_all_of_ones_own_and_nothing_of_others() -> None:
     assert found["user"]["connected_accounts"][0]["profile"] == {"login": "ada"}
     assert [(one["name"], one["last4"]) for one in found["api_keys"]] == [("ключ «production»", key[-4:])]
     assert [(one["granted"], one["remaining"]) for one in found["credit_pools"]] == [("3", "3")]
-    assert [one["amount"] for one in found["ledger"]] == ["3"]
+    assert [one["amount"] for one in found["transactions"]] == ["3"]
     assert [(one["slug"], one["parameters"], one["system_prompt"]) for one in found["presets"]] == [("support", {}, "Now.")]
     assert [(one["preset"], one["version"], one["system_prompt"]) for one in found["preset_versions"]] == [("support", 1, "At first.")]
     assert (found["budget"]["amount"], found["budget_alerts"]) == ("42", [])
     assert "secret" not in found["budget"]
     assert found["inferences"] == []
     assert found["account"]["id"] == member.account.pk
+
+
+async def test_all_of_the_money_is_in_it_in_dollars() -> None:
+    member = await sync_to_async(new_member)()
+
+    def prepare() -> int:
+        create_key(member.account, "capped", Limits(spend_limit_day=2 * USD, spend_limit_month=5 * USD + 1))
+        auto_topup.configure(member.account, enabled=False, threshold="10", amount="25", monthly_cap="100")
+        pool = credits.grant_credit(member.account.pk, 3 * USD, PoolKind.TRIAL, f"test:{uuid7()}").pool_id
+        Trial.objects.update_or_create(account=member.account, defaults={"pool_id": pool})
+        Debt.objects.create(account=member.account, amount=3 * USD // 2, suspended=True)
+        owe_mail(member.account.pk, NoticeKind.LOW_BALANCE, "test", threshold=USD // 2)
+        ModelRequest.objects.create(name="a/model", email="ada@example.com", account=member.account)
+        talk = Conversation.objects.create(id=uuid7(), account=member.account, user=member.user)
+        Message.objects.create(
+            id=uuid7(), conversation=talk, role=Speaker.ASSISTANT, sealed_body=seal_body(Body()), cost=21, created_at=timezone.now()
+        )
+        return pool
+
+    pool = await sync_to_async(prepare)()
+    found = json.loads(await exported(member))
+    await Debt.objects.filter(account=member.account).adelete()  # no money went back that the books know of
+    assert [(key["spend_limit_day"], key["spend_limit_month"]) for key in found["api_keys"]] == [("2", "5.000000001")]
+    auto = found["auto_topup"]
+    assert (auto["enabled"], auto["threshold"], auto["amount"], auto["monthly_cap"]) == (False, "10", "25", "100")
+    assert (found["trial"]["amount"], found["trial"]["credit_pool"]) == ("3", pool)
+    assert (found["debt"]["amount"], found["debt"]["suspended"]) == ("1.5", True)
+    assert [(one["kind"], one["about"], one["sent_at"]) for one in found["notices"]] == [("low_balance", {"threshold": "0.5"}, None)]
+    assert [one["cost"] for one in found["messages"]] == ["0.000000021"]
+    assert [(one["model"], one["email"]) for one in found["model_requests"]] == [("a/model", "ada@example.com")]
+    assert [one["kind"] for one in found["transactions"]] == ["grant"]
 
 
 async def test_a_long_history_is_written_whole_and_in_pieces() -> None:

@@ -1,0 +1,121 @@
+"""What a user has besides money, as it stands in their export. Fields are called as in the management API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
+from django.forms.models import model_to_dict
+
+from apps.accounts.models import Account, AccountStatus, User
+from apps.accounts.queries import sessions_of
+from apps.accounts.user_agents import describe
+from apps.api_keys.models import ApiKey, Scope
+from apps.billing.receipts import FIELDS, details_of
+from apps.core.money import usd_from_nano, usd_or_none
+from apps.dashboard.models import ModelRequest
+from apps.presets.models import Content, Preset, PresetVersion
+from apps.usage.models import Dialect, Inference, Status
+
+
+def user_section(user: User, account: Account) -> dict[str, Any]:
+    connections = SocialAccount.objects.filter(user=user).order_by("pk")
+    factors = Authenticator.objects.filter(user=user).order_by("pk")
+    return {
+        "email": user.email,
+        "name": user.name,
+        "joined_at": user.date_joined,
+        "last_login_at": user.last_login,
+        "connected_accounts": [{"provider": one.provider, "uid": one.uid, "profile": one.extra_data} for one in connections],
+        "second_factors": [
+            {"type": one.get_type_display(), "added_at": one.created_at, "last_used_at": one.last_used_at} for one in factors
+        ],
+    }
+
+
+def account_section(user: User, account: Account) -> dict[str, Any]:
+    return {
+        "id": account.pk,
+        "name": account.name,
+        "status": AccountStatus(account.status).name.lower(),
+        "time_zone": account.time_zone,
+        "billing_details": model_to_dict(details_of(account), FIELDS),
+        "created_at": account.created_at,
+    }
+
+
+def sessions_section(user: User, account: Account) -> list[dict[str, Any]]:
+    return [
+        {"device": describe(one.user_agent), "address": one.address, "created_at": one.created_at, "last_seen_at": one.last_seen_at}
+        for one in sessions_of(user)
+    ]
+
+
+def key_line(row: ApiKey) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "name": row.name,
+        "last4": row.last4,
+        "scope": Scope(row.scope).name.lower(),
+        "rpm": row.rpm,
+        "tpm": row.tpm,
+        "max_concurrent": row.max_concurrent,
+        "spend_limit_day": usd_or_none(row.spend_limit_day),
+        "spend_limit_month": usd_or_none(row.spend_limit_month),
+        "expires_at": row.expires_at,
+        "revoked_at": row.revoked_at,
+        "replaces": row.replaces_id,
+        "created_at": row.created_at,
+    }
+
+
+def preset_line(row: Preset) -> dict[str, Any]:
+    return {
+        "slug": row.slug,
+        "name": row.name,
+        "description": row.description,
+        "is_default": row.is_default,
+        "version": row.version,
+        **_content(row),
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }
+
+
+def preset_version_line(row: PresetVersion) -> dict[str, Any]:
+    return {"preset": row.preset.slug, "version": row.version, **_content(row), "replaced_at": row.replaced_at}
+
+
+def _content(row: Content) -> dict[str, Any]:
+    return {"model": row.model, "parameters": row.fields, "system_prompt": row.system_prompt}
+
+
+def inference_line(row: Inference, names: dict[int, str], last4: dict[int, str]) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "model": names.get(row.model_id),
+        "key_last4": last4.get(row.api_key_id) if row.api_key_id else None,
+        "dialect": Dialect(row.dialect).name.lower(),
+        "status": Status(row.status).name.lower(),
+        "streaming": row.streamed,
+        "http_status": row.http_status,
+        "finish_reason": row.finish_reason,
+        "error_code": row.error_code,
+        "input_tokens": row.prompt_tokens,
+        "cached_input_tokens": row.cached_tokens,
+        "output_tokens": row.completion_tokens,
+        "reasoning_tokens": row.reasoning_tokens,
+        "estimated": row.estimated,
+        "cost": usd_from_nano(row.cost),
+        "charged": usd_from_nano(row.charged),
+        "queue_ms": row.queue_ms,
+        "first_token_ms": row.first_token_ms,
+        "total_ms": row.total_ms,
+        "created_at": row.admitted_at,
+        "settled_at": row.settled_at,
+    }
+
+
+def model_request_line(row: ModelRequest) -> dict[str, Any]:
+    return {"model": row.name, "purpose": row.purpose, "email": row.email, "created_at": row.created_at}
