@@ -10,21 +10,25 @@ import httpx
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import path
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from apps.audit.staff_pages import Audited
 from apps.audit.trail import record
 from apps.catalog.backend_urls import check_backend_url
 from apps.catalog.margins import Margin
 from apps.catalog.models import FEATURES, Backend, Model, Price, api_key_validator
+from apps.catalog.price_admin import PriceInline, in_force, marked, preview, upcoming
 from apps.catalog.probes import PROBE_S, probe
 from apps.core import figures
-from apps.core.money import price_from_usd_per_million, price_from_usd_per_request, usd_per_million_from_pico, usd_per_token_from_pico
+from apps.core.money import price_from_usd_per_million, usd_per_million_from_pico, usd_per_token_from_pico
 
 COSTS = (("input_cost", "input_cost_pico"), ("output_cost", "output_cost_pico"))  # of the form, and of the row
 MOST_TESTED = 10  # at once: each may take some seconds
@@ -40,91 +44,6 @@ class ModelForm(forms.ModelForm):
         return settings_of_model
 
 
-class PriceForm(forms.ModelForm):
-    """Prices as people know them; the row keeps pico-USD."""
-
-    input_price = forms.DecimalField(label="input, USD per million tokens", max_digits=64)
-    cache_read_price = forms.DecimalField(label="cached input, USD per million tokens", max_digits=64, required=False)
-    output_price = forms.DecimalField(label="output, USD per million tokens", max_digits=64)
-    request_price = forms.DecimalField(label="USD per request", max_digits=64, initial=0)
-
-    class Meta:
-        model = Price
-        fields = ("effective_from",)
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or self.cleaned_data
-        for field, column, convert in (
-            ("input_price", "input_pico", price_from_usd_per_million),
-            ("cache_read_price", "cached_input_pico", price_from_usd_per_million),
-            ("output_price", "output_pico", price_from_usd_per_million),
-            ("request_price", "request_pico", price_from_usd_per_request),
-        ):
-            amount: Decimal | None = cleaned.get(field)
-            if amount is not None:
-                try:
-                    setattr(self.instance, column, convert(amount, "price"))
-                except ValueError as error:
-                    self.add_error(field, str(error))
-        return cleaned
-
-
-class PriceInline(admin.TabularInline):
-    """A price that held once is history: it is never changed, a new one takes over."""
-
-    model = Price
-    form = PriceForm
-    extra = 0
-    ordering = ("-effective_from",)
-
-    readonly_fields = ("margins",)
-
-    def get_formset(self, request: HttpRequest, obj: Model | None = None, **options: Any) -> Any:
-        self.backends = list(obj.backends.order_by("pk")) if obj else []
-        return super().get_formset(request, obj, **options)
-
-    @admin.display(description="margin at each backend's present cost")
-    def margins(self, price: Price) -> SafeString | str:
-        """Of a row not yet there: what the costs are that it must cover."""
-        if not self.backends:
-            return "no backend"
-        return format_html_join(mark_safe("<br>"), "{}: {}", ((one.base_url, _margin(price, one)) for one in self.backends))
-
-    # How the form's fields show on rows that exist.
-    def input_price(self, price: Price) -> str:
-        return usd_per_million_from_pico(price.input_pico)
-
-    def cache_read_price(self, price: Price) -> str | None:
-        return None if price.cached_input_pico is None else usd_per_million_from_pico(price.cached_input_pico)
-
-    def output_price(self, price: Price) -> str:
-        return usd_per_million_from_pico(price.output_pico)
-
-    def request_price(self, price: Price) -> str:
-        return usd_per_token_from_pico(price.request_pico)
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-
-def _margin(price: Price, backend: Backend) -> SafeString | str:
-    if backend.input_cost_pico is None or backend.output_cost_pico is None:
-        return "no cost is recorded"
-    if price.input_pico is None or price.output_pico is None:
-        return f"costs {figures.price(backend.input_cost_pico)} in, {figures.price(backend.output_cost_pico)} out, per million"
-    sides = (("input", price.input_pico, backend.input_cost_pico), ("output", price.output_pico, backend.output_cost_pico))
-    return format_html_join(", ", "{} {}", ((name, _marked(Margin(earned, cost))) for name, earned, cost in sides))
-
-
-def _marked(margin: Margin) -> SafeString:
-    per_million = f"{figures.MINUS if margin.is_loss else ''}{figures.price(abs(margin.gain))} per million"
-    words = f"{margin.percent} ({per_million})" if margin.percent else per_million
-    return format_html('<strong class="loss">loss {}</strong>', words) if margin.is_loss else format_html("{}", words)
-
-
 @admin.register(Model)
 class ModelAdmin(Audited):
     form = ModelForm
@@ -133,18 +52,30 @@ class ModelAdmin(Audited):
     search_fields = ("public_id", "name")
     inlines = (PriceInline,)
 
+    class Media:
+        js = (forms.Script("build/pages/prices.js", type="module"),)
+
+    def get_urls(self) -> list[Any]:
+        margins = self.admin_site.admin_view(self.margins_view)
+        return [path("<int:model_id>/margins/", margins, name="catalog_model_margins"), *super().get_urls()]
+
+    def margins_view(self, request: HttpRequest, model_id: int) -> HttpResponse:
+        """What a price that is being typed would leave at each backend, for static/js/pages/prices.js."""
+        if not request.user.has_perm("catalog.add_price"):
+            raise PermissionDenied
+        backends = list(get_object_or_404(Model, pk=model_id).backends.order_by("pk"))
+        return HttpResponse(preview(request.GET.dict(), backends))
+
     @admin.display(description="USD per million: input / output, per request")
     def price(self, model: Model) -> str:
-        price = _newest(model)
-        if price is None:
-            return "none: cannot be called"
-        tokens = f"{usd_per_million_from_pico(price.input_pico)} / {usd_per_million_from_pico(price.output_pico)}"
-        return f"{tokens}, {usd_per_token_from_pico(price.request_pico)}" if price.request_pico else tokens
+        now, later = in_force(model.prices.all()), upcoming(model.prices.all())
+        words = _in_words(now) if now else "none: cannot be called"
+        return f"{words}; {figures.relative(later.effective_from, timezone.now())}: {_in_words(later)}" if later else words
 
     @admin.display(description="margin, input / output")
     def margin(self, model: Model) -> SafeString | str:
         """At the dearest backend in use."""
-        price = _newest(model)
+        price = in_force(model.prices.all())
         backends = [one for one in model.backends.all() if one.is_active]
         inputs = [one.input_cost_pico for one in backends if one.input_cost_pico is not None]
         outputs = [one.output_cost_pico for one in backends if one.output_cost_pico is not None]
@@ -153,8 +84,8 @@ class ModelAdmin(Audited):
         missing = len(backends) - len(inputs)
         return format_html(
             "{} / {}{}",
-            _marked(Margin(price.input_pico, max(inputs))),
-            _marked(Margin(price.output_pico, max(outputs))),
+            marked(Margin(price.input_pico, max(inputs))),
+            marked(Margin(price.output_pico, max(outputs))),
             f"; {missing} without a cost" if missing else "",
         )
 
@@ -162,8 +93,9 @@ class ModelAdmin(Audited):
         return super().get_queryset(request).prefetch_related("prices", "backends")
 
 
-def _newest(model: Model) -> Price | None:
-    return max(model.prices.all(), key=lambda price: (price.effective_from, price.pk), default=None)
+def _in_words(price: Price) -> str:
+    tokens = f"{usd_per_million_from_pico(price.input_pico)} / {usd_per_million_from_pico(price.output_pico)}"
+    return f"{tokens}, {usd_per_token_from_pico(price.request_pico)}" if price.request_pico else tokens
 
 
 class BackendForm(forms.ModelForm):

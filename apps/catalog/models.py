@@ -120,6 +120,9 @@ class Price(models.Model):
             )
         ]
 
+    def __str__(self) -> str:
+        return f"from {self.effective_from:%Y-%m-%d %H:%M} {self.effective_from.tzname()}"
+
 
 class Backend(models.Model):
     """An OpenAI-compatible server that runs a model. `base_url` includes `/v1`."""

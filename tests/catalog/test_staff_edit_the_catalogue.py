@@ -8,8 +8,9 @@ import pytest
 from pytest_django import Settings
 
 from apps.catalog.actions import save_backend
-from apps.catalog.admin import BackendForm, ModelForm, PriceForm
+from apps.catalog.admin import BackendForm, ModelForm
 from apps.catalog.models import Backend, Model
+from apps.catalog.price_admin import PriceForm
 from tests.staff import staff_client
 
 

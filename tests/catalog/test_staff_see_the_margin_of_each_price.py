@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from apps.audit.models import Entry
 from apps.catalog.actions import save_backend
 from apps.catalog.margins import Margin
-from apps.catalog.models import Backend, Model
+from apps.catalog.models import Backend, Model, Price
 from tests.catalog.test_staff_edit_the_catalogue import backend_data
 from tests.staff import staff_client
 
@@ -55,13 +58,53 @@ def test_a_models_prices_show_their_margin_at_each_backend(model: Model) -> None
     client, page = staff_client(), f"/admin/catalog/model/{model.pk}/change/"
     cheap, _ = save_backend(model, "http://127.0.0.1:9/v1", {})
     save_backend(model, "http://127.0.0.1:10/v1", {})
-    assert "http://127.0.0.1:9/v1: no cost is recorded" in client.get(page).content.decode()
+    assert "http://127.0.0.1:9/v1: </span>no cost is recorded" in client.get(page).content.decode()
     Backend.objects.filter(pk=cheap.pk).update(input_cost_pico=375_000, output_cost_pico=2_500_000)
     shown = client.get(page).content.decode()
-    assert f"http://127.0.0.1:9/v1: input 62.5{SPACE}% ($0.625 per million), output " in shown
+    assert f"http://127.0.0.1:9/v1: </span>input 62.5{SPACE}% ($0.625 per million), output " in shown
     assert f'<strong class="loss">loss {MINUS}25.0{SPACE}% ({MINUS}$0.50 per million)</strong>' in shown
-    assert "http://127.0.0.1:9/v1: costs $0.375 in, $2.50 out, per million" in shown  # next to a new price
-    assert "http://127.0.0.1:10/v1: no cost is recorded" in shown
+    assert "http://127.0.0.1:9/v1: </span>input costs $0.375 per million, output costs $2.50 per million" in shown  # next to a new price
+    assert "http://127.0.0.1:10/v1: </span>no cost is recorded" in shown
+    assert '<td class="field-holds">' in shown
     listed = client.get("/admin/catalog/model/", {"q": model.public_id}).content.decode()
     assert "1 without a cost" in listed
     assert 'class="loss"' in listed
+    Price.objects.create(
+        model=model, effective_from=timezone.now() + timedelta(days=3, minutes=5), input_pico=9_000_000, output_pico=9_000_000
+    )
+    listed = client.get("/admin/catalog/model/", {"q": model.public_id}).content.decode()
+    assert f"1 / 2; in 3{SPACE}days: 9 / 9" in listed
+    assert 'class="loss"' in listed  # still of the price that holds now
+    shown = client.get(page).content.decode()
+    assert [shown.count(f"<p>{words}</p>") for words in ("now", f"in 3{SPACE}days", "from its date, once saved")] == [1, 1, 1]
+
+
+@pytest.mark.urls("tests.staff")
+def test_a_price_that_is_typed_shows_its_margin_kind_by_kind(model: Model) -> None:
+    client, page = staff_client(), f"/admin/catalog/model/{model.pk}/margins/"
+
+    def said(**typed: str) -> str:
+        answer = client.get(page, typed)
+        assert answer.status_code == 200
+        return answer.content.decode()
+
+    assert said(input_price="1") == "no backend"
+    backend, _ = save_backend(model, "http://127.0.0.1:9/v1", {})
+    assert "no cost is recorded" in said(input_price="1")
+    Backend.objects.filter(pk=backend.pk).update(input_cost_pico=375_000, output_cost_pico=2_500_000, is_active=False)
+    assert "http://127.0.0.1:9/v1 (drained): </span>input costs $0.375 per million, output costs $2.50 per million" in said(
+        output_price=" "
+    )
+    half = said(input_price="1.", output_price="")
+    assert f"input 62.5{SPACE}% ($0.625 per million), output costs" in half
+    whole = said(input_price="1", cache_read_price="0.1", output_price="2.5")
+    assert f'cached input <strong class="loss">loss {MINUS}275.0{SPACE}% ({MINUS}$0.275 per million)</strong>' in whole
+    assert f"output 0.0{SPACE}% ($0.00 per million)" in whole
+    for field, wrong, name in (
+        ("input_price", "x", "input"),
+        ("output_price", "-1", "output"),
+        ("cache_read_price", "0.0000001", "cached input"),
+        ("request_price", "9" * 99, "USD per request"),
+    ):
+        assert said(**{field: wrong}).startswith(f"{name}: ")
+    assert client.get("/admin/catalog/model/9999999/margins/").status_code == 404
