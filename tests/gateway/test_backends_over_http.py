@@ -3,6 +3,7 @@ fault has its status, nothing of a backend is given away, and what staff change 
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from tests.gateway.waiting import wait_for
 
 pytest_plugins = ["tests.fakes.fixtures"]
 
-SOON_S = 2.0  # what is promised for changes of the catalogue
+SOON_S = 20.0  # two seconds are promised on a machine that is not busy; who is not told reads after thirty
 KEY = "upstream-credential-4711"
 
 
@@ -39,8 +40,10 @@ def model_on_two(gateway: GatewayProcess, backend: FakeBackend, second_backend: 
 
 def gives_nothing_away(answer: Answer, model: TestModel, *backends: FakeBackend) -> None:
     everything = answer.body + str(answer.headers).encode()
-    for secret in ("127.0.0.1", "localhost", KEY, model.upstream, "Traceback", "<html", *(str(backend.port) for backend in backends)):
+    for secret in ("127.0.0.1", "localhost", KEY, model.upstream, "Traceback", "<html"):
         assert secret.encode() not in everything, (secret, everything)
+    for backend in backends:  # by chance, the digits of a port may be among those of an id
+        assert not re.search(rb"(?<![0-9a-f])%d(?![0-9a-f])" % backend.port, everything), (backend.port, everything)
 
 
 # --- Which status -----------------------------------------------------------------------------------------------------------
@@ -258,7 +261,7 @@ def test_a_backend_that_is_dead_leaves_and_comes_back_by_itself(
     backend.refuse()
     assert ask(gateway, customer.key, model.name).status == 529
     backend.accept()
-    wait_for(lambda: ask(gateway, customer.key, model.name).status == 200, 5, "the backend back in rotation")
+    wait_for(lambda: ask(gateway, customer.key, model.name).status == 200, what="the backend back in rotation")
     assert [ask(gateway, customer.key, model.name).status for _ in range(5)] == [200] * 5
 
 
@@ -266,13 +269,13 @@ def test_a_backend_that_keeps_failing_leaves_while_there_is_another_and_comes_ba
     gateway: GatewayProcess, customer: Customer, model_on_two: TestModel, backend: FakeBackend, second_backend: FakeBackend
 ) -> None:
     backend.default = Status(500)
-    wait_for(lambda: ask(gateway, customer.key, model_on_two.name) and len(backend.requests) == 3, 5, "three failures")
+    wait_for(lambda: ask(gateway, customer.key, model_on_two.name) and len(backend.requests) == 3, what="three failures")
     started = time.monotonic()
     assert [ask(gateway, customer.key, model_on_two.name).status for _ in range(30)] == [200] * 30
     pauses = 1 + (time.monotonic() - started) / FIRST_PAUSE_S
     assert len(backend.requests) <= 3 + 3 * pauses  # it is spared while a pause lasts; half of them would have gone there
     backend.reply("back")
-    wait_for(lambda: ask(gateway, customer.key, model_on_two.name).text == "back", 5, "the backend back in rotation")
+    wait_for(lambda: ask(gateway, customer.key, model_on_two.name).text == "back", what="the backend back in rotation")
 
 
 def test_the_last_backend_stays_however_often_it_fails(
@@ -379,7 +382,9 @@ def test_a_backend_that_its_probe_found_dead_gets_nothing_while_there_is_another
     gateway: GatewayProcess, customer: Customer, model_on_two: TestModel, backend: FakeBackend, second_backend: FakeBackend
 ) -> None:
     first = Backend.objects.filter(pk=model_on_two.backend_ids[0])
+    backend.models = Status(500)  # so that a probe that comes meanwhile says the same
     first.update(probe_ok=False)
     wait_for(lambda: share_of(gateway, customer, model_on_two, backend, second_backend) == (0, 8), SOON_S, "the mark of the probe")
+    backend.models = second_backend.models
     first.update(probe_ok=True)
     wait_for(lambda: share_of(gateway, customer, model_on_two, backend, second_backend) == (4, 4), SOON_S, "its return")

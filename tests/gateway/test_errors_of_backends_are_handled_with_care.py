@@ -127,7 +127,7 @@ async def test_a_type_or_code_that_is_a_text_or_a_key_is_not_logged(caplog: pyte
     await refusal(json.dumps({"error": {"message": "x", "type": PROMPT, "code": "k3y-4711"}}).encode(), api_key="k3y-4711")
     assert "type -, code -" in caplog.text
     assert "grandmother" not in caplog.text
-    assert "4711" not in caplog.text
+    assert "k3y-4711" not in caplog.text
 
 
 async def test_the_text_is_there_for_who_debugs(caplog: pytest.LogCaptureFixture):
@@ -159,7 +159,7 @@ async def dripping(start: bytes, drop: bytes, every_s: float) -> AsyncIterator[S
 async def test_an_error_whose_text_has_no_end_is_answered_with_what_has_come(monkeypatch: pytest.MonkeyPatch, drop: bytes, every_s: float):
     monkeypatch.setattr(backend_call, "ERROR_BODY_S", 0.3)
     async with dripping(b'{"message": "max_tokens is too large"}', drop, every_s) as server:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             with pytest.raises(BadRequest, match="max_tokens is too large"):
                 await call(a_backend(base_url=url(server), idle_timeout_s=60.0))
 
