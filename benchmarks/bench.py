@@ -61,6 +61,6 @@ class Bench:
         litellm = f", LiteLLM {self.litellm.version()}" if self.litellm is not None else ""
         today = datetime.now(UTC).date().isoformat()
         return (
-            f"{today}, commit {commit}: {describe()}; nginx {nginx}{litellm}, Postgres {POSTGRES_MAJOR}. "
+            f"{today}, commit {commit}: {describe(self.folder)}; nginx {nginx}{litellm}, Postgres {POSTGRES_MAJOR}. "
             f"Medians of {self.rounds} rounds of {self.seconds:g} s."
         )
