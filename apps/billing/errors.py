@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from apps.core.money import display_usd
+
 
 class BillingError(Exception):
     """Its text may be shown to the customer."""
@@ -33,6 +35,13 @@ class TooManyAttempts(BillingError):
 
     def __init__(self) -> None:
         super().__init__("Too many attempts with payment methods. Wait an hour, or write to support.")
+
+
+class SentBefore(BillingError):
+    """A top-up was begun with this form already, from another tab perhaps, and it was another one or is long done."""
+
+    def __init__(self, nano: int) -> None:
+        super().__init__(f"A top-up of {display_usd(nano)} was begun with this form already. Send it again to pay this one as well.")
 
 
 class CardDeclined(BillingError):

@@ -1,10 +1,10 @@
 """Topping up: on Stripe's page, or by a saved card. What a page needs to know:
 
-1. Show the form with a fresh `uuid7()` in a hidden field `attempt`, and amounts between `amounts.limits()`.
+1. Show the form with `next_attempt(account)` in a hidden field `attempt`, and amounts between `amounts.limits()`.
 2. On POST `amounts.validated_amount(text)`, then `start_checkout(…)` or `pay_with_card(…)`. Each returns the `Payment`:
    - `action_url` is set: redirect there (Stripe's page, or the bank's confirmation);
    - `status` SUCCEEDED: it is credited already;
-   - `status` FAILED: `errors.explanation(payment.failure_code)` says why; show a new form with a new `attempt`;
+   - `status` FAILED: `errors.explanation(payment.failure_code)` says why; show a new form with the `next_attempt`;
    - `status` OPEN without `action_url`: Stripe has not said yet; show "being processed" and ask `look_again` every few seconds.
 3. `return_url` is where the browser comes back to, with the attempt's id in it: there `look_again(account, attempt)` and show what
    it says, as above. `cancel_url` is where Stripe's page leads who gives up.
@@ -20,27 +20,41 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
+from django.utils.crypto import salted_hmac
 
 from apps.accounts.models import Account, AccountStatus
 from apps.billing import payments, stripe_client
 from apps.billing.amounts import limits
 from apps.billing.customers import ensure_customer
-from apps.billing.errors import TROUBLE, TooManyAttempts
+from apps.billing.errors import TROUBLE, SentBefore, TooManyAttempts
 from apps.billing.models import Payment, PaymentMethod, PaymentStatus, Purpose
 from apps.billing.models.payments import NANO_PER_CENT
+from apps.core.moments import database_now
 
 log = logging.getLogger(__name__)
 
 # Within an hour; more looks like somebody trying out stolen cards.
 MOST_FAILURES = 5
 MOST_UNPAID_PAGES = 10
+# A form that is sent again within it, from whatever tab, asks for the payment that there is; one that is sent later asks for another one.
+SAME_INTENT = timedelta(minutes=10)
+
+
+def next_attempt(account: Account) -> UUID:
+    """The id of the account's next top-up: the same on every page until one is begun, so that two tabs with the form pay once.
+    Nobody can guess another account's."""
+    begun = Payment.objects.filter(account=account).exclude(purpose=Purpose.AUTO)
+    newest = begun.order_by("-created_at", "-pk").values_list("pk", flat=True).first()
+    digest = salted_hmac("billing.next_attempt", f"{account.pk}:{newest}", algorithm="sha256").digest()
+    return UUID(bytes=digest[:16], version=4)
 
 
 @stripe_client.refusals_in_words()
 def start_checkout(account: Account, amount: int, *, attempt: UUID, return_url: str, cancel_url: str, save_card: bool) -> Payment:
     """Makes Stripe's page for it, at `action_url`. The same `attempt` again gives the same page.
 
-    Raises ValidationError, TooManyAttempts, StripeUnavailable, Refused, PaymentsNotOffered; Payment.DoesNotExist for another account's attempt.
+    Raises ValidationError, SentBefore, TooManyAttempts, StripeUnavailable, Refused, PaymentsNotOffered; Payment.DoesNotExist for another
+    account's attempt.
     """
     wanted = Payment(
         pk=attempt,
@@ -61,8 +75,8 @@ def start_checkout(account: Account, amount: int, *, attempt: UUID, return_url: 
 def pay_with_card(account: Account, amount: int, *, card_id: int, attempt: UUID, return_url: str) -> Payment:
     """Charges a saved card of the account while its owner is there. The same `attempt` again is the same payment.
 
-    A payment whose outcome is not known yet stays OPEN, and is followed in the background. Raises ValidationError, TooManyAttempts,
-    PaymentsNotOffered, StripeUnavailable when nothing was begun; PaymentMethod.DoesNotExist, Payment.DoesNotExist.
+    A payment whose outcome is not known yet stays OPEN, and is followed in the background. Raises ValidationError, SentBefore,
+    TooManyAttempts, PaymentsNotOffered, StripeUnavailable when nothing was begun; PaymentMethod.DoesNotExist, Payment.DoesNotExist.
     """
     card = PaymentMethod.objects.get(pk=card_id, account=account, removed_at=None)
     payment = _begin(Payment(pk=attempt, account=account, purpose=Purpose.CARD, amount=amount, return_url=return_url, payment_method=card))
@@ -85,7 +99,7 @@ def look_again(account: Account, attempt: UUID) -> Payment:
 
 
 def _begin(wanted: Payment) -> Payment:
-    """Writes the attempt down, unless it is there already."""
+    """Writes the attempt down, unless it is there already. Raises SentBefore where the one that is there is not what is wanted now."""
     if not limits().least <= wanted.amount <= limits().most or wanted.amount % NANO_PER_CENT:
         raise ValidationError({"amount": "The amount is not one that can be topped up."})
     known = Payment.objects.filter(pk=wanted.pk).first()
@@ -102,7 +116,9 @@ def _begin(wanted: Payment) -> Payment:
     if known.account_id != wanted.account_id:
         raise Payment.DoesNotExist
     if (known.purpose, known.amount, known.payment_method_id) != (wanted.purpose, wanted.amount, wanted.payment_method_id):
-        raise ValidationError({"amount": "This form was sent before with another amount or card: open it anew."})
+        raise SentBefore(known.amount)
+    if known.status == PaymentStatus.SUCCEEDED and database_now() - known.created_at > SAME_INTENT:
+        raise SentBefore(known.amount)
     return known
 
 

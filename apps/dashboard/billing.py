@@ -42,7 +42,7 @@ class Slice:
 @login_required
 @require_safe
 def billing(request: HttpRequest) -> HttpResponse:
-    """`?top-up` opens the dialog, `?kind=`, `?since=` and `?until=` filter the transactions, `?after=` is their next page."""
+    """`?top-up` opens the dialog, `?kind=`, `?first_day=` and `?last_day=` filter the transactions, `?after=` is their next page."""
     account = acting_account(request)
     listed = transaction_list(request, account.pk)
     if "HX-Request" in request.headers:
@@ -69,7 +69,7 @@ def page(request: HttpRequest, account: Account) -> dict[str, object]:
         "cards": cards,
         "details": receipts.details_of(account),
         "receipts": receipts.receipts_of(account)[:RECEIPTS],
-        "top_up": TopUpForm(cards=cards) if offered else None,
+        "top_up": TopUpForm(account=account, cards=cards) if offered else None,
         **auto_top_up_card(state, cards),
     }
 

@@ -10,11 +10,10 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from apps.accounts.models import Account
-from apps.billing import amounts, auto_topup, receipts
+from apps.billing import amounts, auto_topup, receipts, topups
 from apps.billing.auto_topup import State
 from apps.billing.models import BillingDetails, PaymentMethod
 from apps.core import figures
-from apps.core.ids import uuid7
 from apps.core.money import NANO_PER_USD, usd_from_nano
 
 QUICK = (10, 25, 50, 100)  # US dollars
@@ -28,7 +27,7 @@ def _dollars(**options: Any) -> forms.CharField:
 
 
 class TopUpForm(forms.Form):
-    """`attempt` makes sending it twice one payment. `way`: the id of a saved card, or ELSEWHERE for Stripe's page."""
+    """`attempt`, of topups.next_attempt, makes sending it twice one payment. `way`: the id of a saved card, or ELSEWHERE for Stripe's page."""
 
     attempt = forms.UUIDField(widget=forms.HiddenInput)
     amount = forms.ChoiceField(label="Amount", widget=forms.RadioSelect)
@@ -36,11 +35,12 @@ class TopUpForm(forms.Form):
     way = forms.ChoiceField(label="Pay with", widget=forms.RadioSelect)
     save_card = forms.BooleanField(label="Save the card for the next time and for auto top-up", required=False, initial=True)
 
-    def __init__(self, data: Any = None, *, cards: Sequence[PaymentMethod]) -> None:
-        self.limits = amounts.limits()
+    def __init__(self, data: Any = None, *, account: Account, cards: Sequence[PaymentMethod]) -> None:
+        self.account, self.limits = account, amounts.limits()
         quick = [usd for usd in QUICK if self.limits.least <= usd * NANO_PER_USD <= self.limits.most]
         usual = str(USUAL if USUAL in quick else quick[0]) if quick else OTHER
-        super().__init__(data, initial={"attempt": uuid7(), "amount": usual, "way": str(cards[0].pk) if cards else ELSEWHERE})
+        attempt = topups.next_attempt(account) if data is None else None
+        super().__init__(data, initial={"attempt": attempt, "amount": usual, "way": str(cards[0].pk) if cards else ELSEWHERE})
         self.cards = cards
         self.fields["amount"].choices = [*((str(usd), f"${usd}") for usd in quick), (OTHER, "Other")]  # type: ignore[attr-defined]
         ways = [(str(card.pk), str(card)) for card in cards]
@@ -57,8 +57,9 @@ class TopUpForm(forms.Form):
         return data
 
     def with_new_attempt(self) -> TopUpForm:
-        """The same choices, for another payment: after one that failed."""
-        return TopUpForm({name: self.data.get(name) for name in self.fields} | {"attempt": str(uuid7())}, cards=self.cards)
+        """The same choices, for another payment than the one that this form began."""
+        data = {name: self.data.get(name) for name in self.fields} | {"attempt": str(topups.next_attempt(self.account))}
+        return TopUpForm(data, account=self.account, cards=self.cards)
 
     @property
     def bounds(self) -> str:

@@ -19,7 +19,7 @@ from apps.accounts.access import acting_account
 from apps.accounts.models import Account
 from apps.billing import auto_topup, cards, queries, topups, trial
 from apps.billing.credits import balance
-from apps.billing.errors import BillingError, explanation
+from apps.billing.errors import BillingError, SentBefore, explanation
 from apps.billing.models import CardSetup, Payment, PaymentMethod, PaymentStatus
 from apps.billing.receipts import details_of
 from apps.core.client_address import ip_of
@@ -37,7 +37,7 @@ ONBOARDING = "onboarding"
 def top_up(request: HttpRequest) -> HttpResponse:
     """On to Stripe, to the bank, or to the payment's page; back to the form with what is wrong."""
     account = acting_account(request)
-    form = TopUpForm(request.POST, cards=queries.cards_of(account.pk))
+    form = TopUpForm(request.POST, account=account, cards=queries.cards_of(account.pk))
     if not form.is_valid():
         return _refused(request, account, form)
     back = absolute(reverse("top-up-state", args=[form.attempt_id]))
@@ -48,6 +48,8 @@ def top_up(request: HttpRequest) -> HttpResponse:
             payment = topups.start_checkout(account, nano, attempt=attempt, return_url=back, cancel_url=cancel, save_card=save_card)
         else:
             payment = topups.pay_with_card(account, nano, card_id=form.card_id, attempt=attempt, return_url=back)
+    except SentBefore as error:
+        return _refused_anew(request, account, form, str(error))
     except BillingError as error:
         form.add_error(None, str(error))
         return _refused(request, account, form)
@@ -57,11 +59,16 @@ def top_up(request: HttpRequest) -> HttpResponse:
     except (Payment.DoesNotExist, PaymentMethod.DoesNotExist):
         raise Http404 from None
     if payment.status == PaymentStatus.FAILED:
-        form = form.with_new_attempt()
-        form.is_valid()
-        form.add_error(None, explanation(payment.failure_code))
-        return _refused(request, account, form)
+        return _refused_anew(request, account, form, explanation(payment.failure_code))
     return leave(request, payment.action_url or reverse("top-up-state", args=[payment.pk]))
+
+
+def _refused_anew(request: HttpRequest, account: Account, form: TopUpForm, reason: str) -> HttpResponse:
+    """With the same choices; sent again, it is another payment."""
+    form = form.with_new_attempt()
+    form.is_valid()
+    form.add_error(None, reason)
+    return _refused(request, account, form)
 
 
 def _refused(request: HttpRequest, account: Account, form: TopUpForm) -> HttpResponse:

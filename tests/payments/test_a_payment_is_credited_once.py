@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.core.exceptions import ValidationError
 from django.db.models.functions import Now
 
 from apps.billing import payments, topups
-from apps.billing.errors import Refused, StripeUnavailable
+from apps.billing.errors import Refused, SentBefore, StripeUnavailable
 from apps.billing.models import Customer, LedgerTransaction, Payment, PaymentMethod, PaymentStatus, TransactionKind
 from apps.core.ids import uuid7
 from tests.payments.shop import ASKS_ALWAYS, USD, VISA, Shop, at_once, wait_until
@@ -156,6 +155,6 @@ def test_a_form_that_comes_again_with_another_card_is_refused(shop: Shop) -> Non
     other = shop.save_card(payer, "5555555555554444")
     shop.simulator.fault("500_before", "/v1/payment_intents", times=2)
     assert shop.pay_with_card(payer, attempt=attempt).status == PaymentStatus.OPEN
-    with pytest.raises(ValidationError, match="another amount or card"):
+    with pytest.raises(SentBefore, match="begun with this form already"):
         topups.pay_with_card(payer.account, 25 * USD, card_id=other.pk, attempt=attempt, return_url=shop.web)
     assert topups.look_again(payer.account, attempt).status == PaymentStatus.SUCCEEDED
