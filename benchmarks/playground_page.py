@@ -157,7 +157,7 @@ def main_thread(events: list[dict[str, Any]], frames: int) -> dict[str, float]:
         "paint": ("Paint", "PrePaint", "Layerize", "Commit"),
     }
     cost = {f"{kind} ms/frame": sum(e["tdur"] for e in ran if e["name"] in names) / 1000 / frames for kind, names in kinds.items()}
-    tasks = sorted(e["tdur"] / 1000 for e in ran if e["name"] == "ThreadControllerImpl::RunTask" or e["name"] == "RunTask")
+    tasks = sorted(e["tdur"] / 1000 for e in ran if e["name"] == "ThreadControllerImpl::RunTask")
     return {
         "main thread ms/frame": sum(tasks) / frames,
         **cost,

@@ -29,7 +29,8 @@ export function iconButton(name, label, onclick, more = {}) {
 }
 
 // Runs `write` once before the next frame, however often it was asked for; where several wait, as many as fit, the rest a frame later.
-const BUDGET_MS = 6;
+// What is written has to be laid out and painted too, which takes as long again: so this is an eighth of a frame.
+const BUDGET_MS = 2;
 const writes = new Set();
 
 export function onNextFrame(write) {
