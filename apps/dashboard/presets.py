@@ -35,6 +35,7 @@ class Card:
     row: Preset
     parameters: list[tuple[str, str]]
     more: int
+    link: str
 
 
 @login_required
@@ -65,7 +66,7 @@ def preset(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "preset": row,
         "parameters": _pretty(row.parameters),
-        "link": f"{settings.BASE_URL}{reverse('preset', args=[row.slug])}",
+        "link": _link(row),
         "samples": samples(settings.API_BASE_URL, row.slug),
         "versions": [(kept, _pretty(kept.parameters)) for kept in versions_of(row)],
     }
@@ -187,7 +188,12 @@ def _preset(request: HttpRequest, slug: str) -> Preset:
 def _card(row: Preset) -> Card:
     fields = row.fields
     told = [(name, _short(value)) for name, value in list(fields.items())[:SUMMARY]]
-    return Card(row, told, max(0, len(fields) - SUMMARY))
+    return Card(row, told, max(0, len(fields) - SUMMARY), _link(row))
+
+
+def _link(row: Preset) -> str:
+    """The address that members of the account open a preset by."""
+    return f"{settings.BASE_URL}{reverse('preset', args=[row.slug])}"
 
 
 def _short(value: Any) -> str:

@@ -27,7 +27,7 @@ export class Playground {
     this.heading = root.querySelector("h1");
     this.banner = root.querySelector("[data-connection]");
     this.add = root.querySelector("[data-add-pane]");
-    this.tabs = new Tabs(root.querySelector("[data-tabs]"), this.place);
+    this.tabs = new Tabs(root.querySelector("[data-tabs]"), this.place, (view) => (this.active = view));
     this.keeper = new Keeper(this);
     this.ask = async (id, head, most) => (await call(`${this.data.conversations}/${id}/messages?${new URLSearchParams({ head, most })}`)).messages;
     this.actions = actionsOf(this);
@@ -43,6 +43,7 @@ export class Playground {
   }
 
   async start() {
+    this.presets = new Presets(this, this.data.presets);
     const { models } = await call(this.data.models);
     this.models = new Models(models);
     await ready;
@@ -53,7 +54,6 @@ export class Playground {
     });
     this.picker = new ModelPicker(document.getElementById("model-picker"), this.models);
     this.code = new CodeView(document.getElementById("view-code"), this.data.api);
-    this.presets = new Presets(this, this.data.presets);
     this.rail = new Conversations(document.getElementById("rail"), this.data.conversations, {
       open: (id) => this.open(id, true),
       renamed: (id, title) => id === this.conversation.id && this.setTitle(title),
@@ -66,7 +66,7 @@ export class Playground {
     this.listenToKeys();
     this.link.open();
     this.rail.load();
-    await Promise.all([this.fromAddress(), this.presets.load()]);
+    await Promise.all([this.fromAddress(), this.presets.loaded]);
     this.root.dataset.ready = "";
     requestIdleCallback(getReady);
   }
@@ -95,11 +95,12 @@ export class Playground {
     return this.code.open(active, conversation, this.models, this.composer.draft);
   }
 
-  // ?c=ID opens a conversation, ?model=ID begins one with that model.
-  fromAddress() {
+  // ?c=ID opens a conversation, ?model=ID begins one with that model, ?preset=SLUG with that preset.
+  async fromAddress() {
     const query = new URLSearchParams(location.search);
     if (query.get("c")) return this.open(query.get("c"));
-    return this.fresh(query.get("model"));
+    await this.presets.loaded;
+    return query.has("preset") ? this.presets.begin(query.get("preset")) : this.fresh(query.get("model"));
   }
 
   async open(id, push = false) {
@@ -138,17 +139,18 @@ export class Playground {
     return this.progress();
   }
 
-  // A conversation that is not kept before something is asked in it.
-  fresh(model = null) {
+  // A conversation that is not kept before something is asked in it: with the model or the preset that is asked for, with what was
+  // prepared in this tab, or with the account's default preset.
+  fresh(model = null, preset = null) {
     this.asked = null;
     this.keeper.flush();
     if (new URLSearchParams(location.search).has("c")) history.pushState(null, "", location.pathname);
     const { panes, draft } = this.keeper.unsent;
     const known = panes.filter((pane) => this.models.get(pane.model)).map((pane) => ({ ...pane, head: null, own: [] }));
-    const usual = this.presets.usual;
-    const first = this.models.get(model) ?? this.models.get(usual?.model) ?? this.models.list[0];
-    const made = model || !known.length ? [newPane(first?.id ?? "", model || !usual ? {} : { parameters: usual.parameters, system_prompt: usual.system_prompt, preset: usual.slug, model: first?.id })] : known;
-    this.show(new Conversation({ panes: made }, this.ask), draft);
+    const usual = preset ?? (model ? null : this.presets.usual);
+    const first = this.models.get(model ?? usual?.model) ?? this.models.list[0];
+    const made = newPane(first?.id ?? "", usual ? { parameters: usual.parameters, system_prompt: usual.system_prompt, preset: usual.slug } : {});
+    this.show(new Conversation({ panes: model || preset || !known.length ? [made] : known }, this.ask), draft);
     this.composer.area.focus();
   }
 

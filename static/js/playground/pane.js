@@ -79,6 +79,7 @@ export class PaneView {
 
   empty() {
     const { model } = this;
+    const preset = this.app.presets.get(this.pane.preset);
     const badges = (model?.capabilities ?? []).filter((one) => one !== "chat" && one !== "streaming");
     return h(
       "div",
@@ -86,6 +87,7 @@ export class PaneView {
       icon("play"),
       h("h2", {}, model ? `Ask ${this.label}` : this.pane.model ? "This model is no longer offered" : "Choose a model"),
       h("p", {}, model ? (model.description ?? "What you write below goes to this model, with the settings of this pane.") : "Pick one at the top of this pane."),
+      preset ? h("p", { class: "small" }, `Begins with the preset “${preset.name}”.`) : null,
       badges.length ? h("span", { class: "badges" }, badges.map((one) => h("span", { class: "badge line" }, one.replaceAll("_", " ")))) : null,
     );
   }

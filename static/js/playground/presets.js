@@ -3,6 +3,8 @@ import { toast } from "../toasts.js";
 import { call, Refused } from "./api.js";
 import { h, icon } from "./dom.js";
 
+const PAGE = 100; // presets that the server gives at once
+
 export class Presets {
   constructor(app, address) {
     Object.assign(this, { app, address, list: [], offered: false });
@@ -15,42 +17,81 @@ export class Presets {
     });
     this.form.elements.slug.addEventListener("input", () => (this.slugTyped = true));
     this.form.addEventListener("submit", (event) => (event.preventDefault(), this.store()));
+    this.menu.addEventListener("beforetoggle", ({ newState }) => newState === "open" && this.draw());
+    this.loaded = this.load();
   }
 
   async load() {
     try {
-      const { data } = await call(this.address);
-      Object.assign(this, { list: data, offered: true });
+      for (let next = ""; next !== null; ) {
+        const page = await call(`${this.address}?limit=${PAGE}${next && `&cursor=${next}`}`);
+        this.list.push(...page.data);
+        next = page.next;
+      }
+      this.offered = true;
     } catch (reason) {
       if (!(reason instanceof Refused)) throw reason;
       if (reason.status !== 404) toast("error", `The presets could not be loaded: ${reason.message}`);
     }
     this.button.hidden = !this.offered;
     for (const { settings } of this.app.views) settings.save.hidden = !this.offered;
-    this.draw();
   }
 
-  // The one that a new pane begins with.
+  get(slug) {
+    return this.list.find((preset) => preset.slug === slug) ?? null;
+  }
+
+  // The one that a new conversation begins with.
   get usual() {
     return this.list.find(({ is_default: usual }) => usual) ?? null;
   }
 
+  // A new conversation with it; from then on the address is a new conversation's, so that a reload keeps what was changed here.
+  begin(slug) {
+    const preset = this.get(slug);
+    history.replaceState(null, "", location.pathname);
+    if (!preset) toast("error", `There is no preset “${slug}” any more: it was deleted, or has another slug now.`);
+    else if (!this.app.models.get(preset.model)) toast("error", `“${preset.name}” asks for ${preset.model}, which is no longer offered: another model answers.`);
+    this.app.fresh(null, preset);
+    this.app.panesChanged();
+  }
+
   draw() {
+    const { views, active } = this.app;
+    const several = views.length > 1;
+    const pane = `pane ${views.indexOf(active) + 1}`;
     const entries = this.list.map((preset) =>
-      h("button", { type: "button", onclick: () => this.apply(preset) }, icon("sliders"), h("span", { class: "preset-entry" }, h("span", { class: "clip" }, preset.name), h("span", { class: "small muted clip" }, preset.model ?? ""))),
+      h("button", { type: "button", onclick: () => this.apply(preset) }, icon("sliders"), h("span", { class: "preset-entry" }, h("span", { class: "clip" }, preset.name), h("span", { class: "small muted clip" }, preset.model))),
     );
+    const head = this.list.length ? `Use in ${several ? pane : "this conversation"}` : "No presets yet";
     this.menu.replaceChildren(
-      h("div", { class: "menu-head" }, this.list.length ? "Use in the active pane" : "No presets yet"),
+      ...(several ? [this.paneChoice()] : []),
+      h("div", { class: "menu-head", "data-target": "" }, head, several ? h("b", {}, active.label) : null),
       ...entries,
       h("hr"),
-      h("button", { type: "button", onclick: () => (this.menu.hidePopover(), this.save(this.app.active)) }, icon("plus"), "Save the active pane"),
+      h("button", { type: "button", onclick: () => (this.menu.hidePopover(), this.save(this.app.active)) }, icon("plus"), several ? `Save ${pane} as a preset` : "Save as a preset"),
     );
   }
 
+  // Which pane a preset goes to; to choose another one makes that the active one.
+  paneChoice() {
+    const { views, active } = this.app;
+    const choose = (view, at) => {
+      this.app.activate(view);
+      this.draw();
+      this.menu.querySelectorAll("[name=preset-pane]")[at].focus();
+    };
+    const radios = views.map((view, at) =>
+      h("label", { title: view.label }, `Pane ${at + 1}`, h("input", { type: "radio", name: "preset-pane", checked: view === active, onchange: () => choose(view, at) })),
+    );
+    return h("div", { class: "segments", role: "radiogroup", "aria-label": "Pane" }, radios);
+  }
+
   apply({ slug, name, model, parameters, system_prompt: prompt }) {
+    const { views, active } = this.app;
     this.menu.hidePopover();
-    this.app.active.use({ model: model || undefined, parameters: parameters ?? {}, system_prompt: prompt ?? "", preset: slug });
-    toast("success", `“${name}” is in use.`);
+    active.use({ model, parameters, system_prompt: prompt, preset: slug });
+    toast("success", `“${name}” is in use${views.length > 1 ? ` in pane ${views.indexOf(active) + 1}` : ""}.`);
   }
 
   save(view) {
@@ -71,9 +112,8 @@ export class Presets {
     };
     try {
       const made = await call(this.address, { method: "POST", body });
-      this.list = [...this.list, made];
+      this.list = [made, ...this.list];
       pane.preset = made.slug;
-      this.draw();
       this.app.panesChanged();
       this.dialog.close();
       toast("success", `Preset “${made.name}” is saved. Call it from the API as "preset": "${made.slug}".`);

@@ -1,9 +1,10 @@
-// On phones one pane is seen at a time: tabs above them, or swiping, show the others.
+// On phones one pane is seen at a time: tabs above them, or swiping, show the others. The one that is seen is the active one.
 import { h } from "./dom.js";
 
 export class Tabs {
-  constructor(bar, place) {
-    Object.assign(this, { bar, place, views: [] });
+  // `seen(view)` is called with the pane that a phone shows.
+  constructor(bar, place, seen) {
+    Object.assign(this, { bar, place, seen, views: [] });
     place.addEventListener("scroll", () => this.follow(), { passive: true });
   }
 
@@ -19,7 +20,9 @@ export class Tabs {
   follow() {
     if (this.views.length < 2) return;
     const { scrollLeft, clientWidth } = this.place;
-    this.mark(this.views[Math.round(scrollLeft / Math.max(1, clientWidth))] ?? this.views[0]);
+    const view = this.views[Math.round(scrollLeft / Math.max(1, clientWidth))] ?? this.views[0];
+    this.mark(view);
+    if (this.bar.checkVisibility()) this.seen(view);
   }
 
   mark(view) {
