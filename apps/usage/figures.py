@@ -6,14 +6,14 @@ has ended; a request counts when it ended, which is when it was charged. Amounts
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import accumulate
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from django.db import connection
@@ -23,7 +23,7 @@ from apps.usage.models import Grain
 from apps.usage.ranges import Bucket, Range
 
 # Codes of a histogram (sql/fold.sql).
-FIRST_TOKEN = 128
+FIRST_TOKEN, CODES = 128, 256
 PERCENTILES = (50, 90, 95, 99)
 # Cells in which keys, models and dialects are together already.
 OF_ALL = {Grain.HOUR: Grain.HOUR_OF_ALL, Grain.DAY: Grain.DAY_OF_ALL}
@@ -183,18 +183,26 @@ def durations_together(
     found: list[Series[Durations]] = []
     edges = [_edges(*one) for one in asked]
     for ends, rows in zip(edges, _read("usage_durations", account_id, edges, group, filters), strict=True):
-        cells: dict[tuple[int, int], dict[int, int]] = defaultdict(dict)
-        totals: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
-        whole: dict[int, int] = defaultdict(int)
-        for number, value, code, count in rows:
-            cells[number, value][code] = count
-            totals[value][code] += count
-        for histogram in totals.values():
-            for code, count in histogram.items():
-                whole[code] += count
-        order = sorted(totals, key=lambda value: (-sum(totals[value].values()), value))
-        points = {value: [_durations(cells.get((number, value), {})) for number in range(len(ends) - 1)] for value in order}
-        found.append(Series(ends[:-1], ends[-1], points, {value: _durations(totals[value]) for value in order}, _durations(whole)))
+        points: dict[int, list[Durations]] = {}
+        totals: dict[int, list[int]] = {}
+        for number, value, codes, counts in rows:
+            if value not in points:
+                points[value], totals[value] = [Durations()] * (len(ends) - 1), [0] * CODES
+            points[value][number] = _durations(codes, counts)
+            histogram = totals[value]
+            for code, count in zip(codes, counts, strict=True):
+                histogram[code] += count
+        order = sorted(totals, key=lambda value: (-sum(totals[value]), value))
+        whole = [sum(counts) for counts in zip(*totals.values(), strict=True)]
+        found.append(
+            Series(
+                ends[:-1],
+                ends[-1],
+                {value: points[value] for value in order},
+                {value: _durations_of_all(totals[value]) for value in order},
+                _durations_of_all(whole),
+            )
+        )
     return found
 
 
@@ -222,35 +230,36 @@ def forecast(account_id: int, zone: ZoneInfo, now: datetime) -> Forecast:
 
 def percentile(histogram: Mapping[int, int], percent: int) -> float | None:
     """Milliseconds that `percent` of the durations do not exceed, by buckets 0–127 and their counts; None of an empty one."""
-    return _percentiles(sorted(histogram.items()), (percent,)).get(percent)
+    buckets = sorted(histogram)
+    return _percentiles(buckets, [histogram[bucket] for bucket in buckets], (percent,)).get(percent)
 
 
-def _durations(histogram: Mapping[int, int]) -> Durations:
-    whole: list[tuple[int, int]] = []
-    first: list[tuple[int, int]] = []
-    for code in sorted(histogram):
-        if code < FIRST_TOKEN:
-            whole.append((code, histogram[code]))
-        else:
-            first.append((code - FIRST_TOKEN, histogram[code]))
-    return Durations(_percentiles(whole), _percentiles(first))
+def _durations(codes: Sequence[int], counts: Sequence[int]) -> Durations:
+    """Of a histogram: its codes in order, and their counts."""
+    first = bisect_left(codes, FIRST_TOKEN)
+    return Durations(
+        _percentiles(codes[:first], counts[:first]), _percentiles([code - FIRST_TOKEN for code in codes[first:]], counts[first:])
+    )
 
 
-def _percentiles(buckets: Sequence[tuple[int, int]], percents: Sequence[int] = PERCENTILES) -> dict[int, float]:
-    """Of buckets and their counts, the shortest first, in one pass. Inside of a bucket, which is a fifth wide, durations are taken to lie
-    evenly on a logarithmic scale."""
+def _durations_of_all(histogram: Sequence[int]) -> Durations:
+    """Of the counts of all codes."""
+    codes = [code for code, count in enumerate(histogram) if count]
+    return _durations(codes, [histogram[code] for code in codes])
+
+
+def _percentiles(buckets: Sequence[int], counts: Sequence[int], percents: Sequence[int] = PERCENTILES) -> dict[int, float]:
+    """Of buckets, the shortest first, and their counts. Inside of a bucket, which is a fifth wide, durations are taken to lie evenly on a
+    logarithmic scale."""
     found: dict[int, float] = {}
     if not buckets:
         return found
-    count, passed = sum(number for _, number in buckets), 0
-    rest = iter(buckets)
-    bucket, number = next(rest)
+    reached = list(accumulate(counts))
     for percent in percents:
-        wanted = count * percent / 100
-        while passed + number < wanted:
-            passed += number
-            bucket, number = next(rest)
-        found[percent] = float(2 ** ((bucket - 1 + (wanted - passed) / number) / 4)) if bucket else 1.0
+        wanted = reached[-1] * percent / 100
+        at = bisect_left(reached, wanted)
+        inside = 1 - (reached[at] - wanted) / counts[at]
+        found[percent] = float(2 ** ((buckets[at] - 1 + inside) / 4)) if buckets[at] else 1.0
     return found
 
 
@@ -260,21 +269,24 @@ def _edges(of: Range, bucket: Bucket | None) -> list[datetime]:
 
 def _read(
     function: str, account_id: int, edges: Sequence[Sequence[datetime]], group: Group, filters: Filters
-) -> list[list[tuple[int, ...]]]:
+) -> list[list[tuple[Any, ...]]]:
     """The function's rows for each of several lists of edges: number of the bucket in its list, value of the group, and what follows."""
     firsts = [0, *accumulate(len(ends) - 1 for ends in edges)]
     parts = [
-        part._replace(bucket=part.bucket + first) for first, ends in zip(firsts, edges, strict=False) for part in ranges.segments(ends)
+        part._replace(bucket=_later(part.bucket, first), taken_from=_later(part.taken_from, first))
+        for first, ends in zip(firsts, edges, strict=False)
+        for part in ranges.shifted_segments(ends)
     ]
-    found: list[list[tuple[int, ...]]] = [[] for _ in edges]
+    found: list[list[tuple[Any, ...]]] = [[] for _ in edges]
     together = group in (Group.NONE, Group.STATUS) and filters.models is filters.keys is filters.dialects is None
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT * FROM {function}(%s, %s::int[], %s::smallint[], %s::timestamptz[], %s::timestamptz[], %s, "  # noqa: S608
+            f"SELECT * FROM {function}(%s, %s::int[], %s::int[], %s::smallint[], %s::timestamptz[], %s::timestamptz[], %s, "  # noqa: S608
             "%s::bigint[], %s::bigint[], %s::smallint[], %s::smallint[])",
             [
                 account_id,
                 [part.bucket for part in parts],
+                [part.taken_from for part in parts],
                 [int(OF_ALL.get(part.grain, part.grain) if together else part.grain) for part in parts],
                 [part.since for part in parts],
                 [part.until for part in parts],
@@ -289,3 +301,7 @@ def _read(
             number = bisect_right(firsts, bucket) - 1
             found[number].append((bucket - firsts[number], *rest))
     return found
+
+
+def _later(bucket: int | None, by: int) -> int | None:
+    return None if bucket is None else bucket + by

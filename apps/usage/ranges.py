@@ -18,6 +18,7 @@ from apps.usage.models import Grain
 MOST_BUCKETS = 800
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
+HALF_A_DAY = timedelta(hours=12)
 
 
 class Bucket(StrEnum):
@@ -84,19 +85,35 @@ class Range:
 
 
 class Segment(NamedTuple):
-    """A part of bucket number `bucket` that cells of one grain fill without a rest: [since, until)."""
+    """Time that cells of one grain fill without a rest, [since, until): what it holds is added to bucket number `bucket`, and taken away from
+    bucket number `taken_from`. None: no bucket."""
 
-    bucket: int
+    bucket: int | None
     grain: Grain
     since: datetime
     until: datetime
+    taken_from: int | None = None
 
 
 def segments(edges: Sequence[datetime]) -> list[Segment]:
     """What to read for the buckets between these edges: as few cells as can be, each request in one."""
-    found = []
-    for number, (since, until) in enumerate(pairwise(edges)):
-        found += [Segment(number, *part) for part in _parts(since, until, (Grain.DAY, Grain.HOUR, Grain.QUARTER))]
+    return [
+        Segment(number, *part)
+        for number, (since, until) in enumerate(pairwise(edges))
+        for part in _parts(since, until, (Grain.DAY, Grain.HOUR, Grain.QUARTER))
+    ]
+
+
+def shifted_segments(edges: Sequence[datetime]) -> list[Segment]:
+    """Like `segments`, of fewer cells where buckets are long: whole days in UTC stand for those of the zone, and what lies between the
+    beginnings of the two, never more than half a day, is taken from one bucket and added to the one beside it. A day of New York is a day
+    and four or five hours, not twenty-four hours. What sums over it must be such that it can be taken away again."""
+    days = [_near_midnight(edges, number) for number in range(len(edges))]
+    found = segments(days)
+    for number, (edge, day) in enumerate(zip(edges, days, strict=True)):
+        left, right = number - 1 if number else None, number if number < len(edges) - 1 else None
+        into, out_of = (left, right) if day < edge else (right, left)
+        found += [Segment(into, *part, out_of) for part in _parts(min(day, edge), max(day, edge), (Grain.HOUR, Grain.QUARTER))]
     return found
 
 
@@ -127,6 +144,14 @@ def last_days(days: int, now: datetime, zone: ZoneInfo) -> Range:
 def midnight(day: date, zone: ZoneInfo) -> datetime:
     """When a day begins in a zone, in UTC. Where the clock jumps over midnight, when it has jumped."""
     return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def _near_midnight(edges: Sequence[datetime], number: int) -> datetime:
+    """The midnight in UTC next to an edge; the edge itself where a bucket beside it is too short for that to spare anything."""
+    edge = edges[number]
+    if any(abs(edge - beside) < HALF_A_DAY for beside in (*edges[max(0, number - 1) : number], *edges[number + 1 : number + 2])):
+        return edge
+    return _floor(edge + HALF_A_DAY, 2 * HALF_A_DAY)
 
 
 def _parts(since: datetime, until: datetime, grains: Sequence[Grain]) -> Iterator[tuple[Grain, datetime, datetime]]:

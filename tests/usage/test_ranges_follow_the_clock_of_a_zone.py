@@ -3,7 +3,9 @@ of months; and each is made of cells without a gap or an overlap."""
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.usage.models import Grain
-from apps.usage.ranges import QUARTER, Bucket, Range, day_of, last, last_days, month_of, segments
+from apps.usage.ranges import QUARTER, Bucket, Range, day_of, last, last_days, month_of, segments, shifted_segments
 
 ZONES = [
     "UTC",
@@ -110,3 +112,42 @@ def test_every_bucket_is_made_of_whole_cells_without_gap_or_overlap(zone: str, s
     assert at == span.end
     fine = sum(part.grain == Grain.QUARTER for part in parts)
     assert fine <= 2 * (len(edges) - 1)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(ZONES),
+    st.integers(0, 70_080),
+    st.integers(1, 3_000),
+    st.sampled_from(list(Bucket)),
+)
+def test_what_is_taken_from_one_bucket_and_added_to_another_leaves_each_its_own_time(
+    zone: str, start: int, length: int, bucket: Bucket
+) -> None:
+    span = Range(utc(2025, 1, 1) + start * QUARTER, utc(2025, 1, 1) + (start + length) * QUARTER, ZoneInfo(zone))
+    try:
+        edges = span.edges(bucket)
+    except ValueError:
+        return
+    counted: Counter[tuple[int, datetime]] = Counter()
+    for part in shifted_segments(edges):
+        width = timedelta(minutes=part.grain)
+        assert (part.since - utc(2000, 1, 1)) % width == (part.until - utc(2000, 1, 1)) % width == timedelta()
+        quarters = [part.since + n * QUARTER for n in range((part.until - part.since) // QUARTER)]
+        for number, sign in ((part.bucket, 1), (part.taken_from, -1)):
+            if number is not None:
+                for quarter in quarters:
+                    counted[number, quarter] += sign
+    held = {place for place, count in counted.items() if count}
+    assert {counted[place] for place in held} == {1}
+    assert held == {
+        (number, since + n * QUARTER) for number, (since, until) in enumerate(pairwise(edges)) for n in range((until - since) // QUARTER)
+    }
+
+
+def test_days_of_a_zone_are_read_as_days_and_what_lies_between() -> None:
+    days = last_days(90, utc(2026, 7, 1, 12), ZoneInfo("America/New_York")).edges(Bucket.DAY)
+    read = Counter[Grain]()
+    for part in shifted_segments(days):
+        read[part.grain] += (part.until - part.since) // timedelta(minutes=part.grain)
+    assert read == {Grain.DAY: 90, Grain.HOUR: 91 * 4}

@@ -1,12 +1,13 @@
 -- Reading the sums of the log, exact to the last request that has ended. All are STABLE: mark, cells and the rest of the log are read as
 -- of one moment, so a fold in between changes nothing. Where a filter is NULL, everything passes.
 --
--- A range comes as segments (apps/usage/ranges.py): each names its bucket, the grain of the cells that fill it without a rest, and its
--- moments [since, until). Only the newest hold rows that are not folded yet.
+-- A range comes as segments (apps/usage/ranges.py): each names the bucket that it is added to, the one that it is taken away from (NULL:
+-- none), the grain of the cells that fill it without a rest, and its moments [since, until). Only the newest hold rows that are not folded yet.
 
 -- Requests and amounts by bucket and group; `grouping` is 'model', 'key', 'status', 'dialect' or '' for all in one.
-CREATE OR REPLACE FUNCTION usage_sums(account bigint, buckets int[], grains smallint[], sinces timestamptz[], untils timestamptz[], grouping_by text,
-  keys bigint[], models bigint[], statuses smallint[], dialects smallint[])
+DROP FUNCTION IF EXISTS usage_sums(bigint, int[], smallint[], timestamptz[], timestamptz[], text, bigint[], bigint[], smallint[], smallint[]);
+CREATE OR REPLACE FUNCTION usage_sums(account bigint, buckets int[], taken_from int[], grains smallint[], sinces timestamptz[], untils timestamptz[],
+  grouping_by text, keys bigint[], models bigint[], statuses smallint[], dialects smallint[])
 RETURNS TABLE (bucket int, of_group bigint, requests bigint, errors bigint, prompt_tokens bigint, cached_tokens bigint, completion_tokens bigint,
   reasoning_tokens bigint, cost bigint, charged bigint)
 LANGUAGE plpgsql STABLE AS $$
@@ -16,33 +17,37 @@ DECLARE
 BEGIN
   SELECT m.settled_until INTO STRICT mark FROM usage_rollupmark m;
   RETURN QUERY EXECUTE format($read$
-    WITH segment AS (SELECT * FROM unnest($2, $3, $4, $5) s (bucket, grain, since, until))
-    SELECT u.bucket, u.of_group, sum(u.requests)::bigint, sum(u.errors)::bigint, sum(u.prompt_tokens)::bigint, sum(u.cached_tokens)::bigint,
-      sum(u.completion_tokens)::bigint, sum(u.reasoning_tokens)::bigint, sum(u.cost)::bigint, sum(u.charged)::bigint
+    WITH segment AS (SELECT * FROM unnest($2, $12, $3, $4, $5) s (bucket, taken_from, grain, since, until))
+    SELECT m.bucket, u.of_group, sum(m.sign * u.requests)::bigint, sum(m.sign * u.errors)::bigint, sum(m.sign * u.prompt_tokens)::bigint,
+      sum(m.sign * u.cached_tokens)::bigint, sum(m.sign * u.completion_tokens)::bigint, sum(m.sign * u.reasoning_tokens)::bigint,
+      sum(m.sign * u.cost)::bigint, sum(m.sign * u.charged)::bigint
     FROM (
-      SELECT s.bucket, r.* FROM segment s CROSS JOIN LATERAL (
-        SELECT (%1$s)::bigint AS of_group, sum(x.requests) AS requests, coalesce(sum(x.requests) FILTER (WHERE x.status IN (3, 4)), 0) AS errors,
-          sum(x.prompt_tokens) AS prompt_tokens, sum(x.cached_tokens) AS cached_tokens, sum(x.completion_tokens) AS completion_tokens,
-          sum(x.reasoning_tokens) AS reasoning_tokens, sum(x.cost) AS cost, sum(x.charged) AS charged
+      SELECT s.bucket, s.taken_from, r.* FROM segment s CROSS JOIN LATERAL (
+        SELECT (%1$s)::bigint AS of_group, sum(x.requests)::bigint AS requests, coalesce(sum(x.requests) FILTER (WHERE x.status IN (3, 4)), 0)::bigint AS errors,
+          sum(x.prompt_tokens)::bigint AS prompt_tokens, sum(x.cached_tokens)::bigint AS cached_tokens, sum(x.completion_tokens)::bigint AS completion_tokens,
+          sum(x.reasoning_tokens)::bigint AS reasoning_tokens, sum(x.cost)::bigint AS cost, sum(x.charged)::bigint AS charged
         FROM usage_rollup x WHERE x.account_id = $1 AND x.grain = s.grain AND x.start >= s.since AND x.start < s.until
           AND ($6 IS NULL OR x.api_key_id = ANY ($6)) AND ($7 IS NULL OR x.model_id = ANY ($7)) AND ($8 IS NULL OR x.status = ANY ($8))
           AND ($9 IS NULL OR x.dialect = ANY ($9)) GROUP BY 1) r
       UNION ALL
-      SELECT s.bucket, (%1$s)::bigint, 1, (x.status IN (3, 4))::int, x.prompt_tokens, x.cached_tokens, x.completion_tokens, x.reasoning_tokens, x.cost, x.charged
+      SELECT s.bucket, s.taken_from, (%1$s)::bigint, 1, (x.status IN (3, 4))::int, x.prompt_tokens, x.cached_tokens, x.completion_tokens, x.reasoning_tokens,
+        x.cost, x.charged
       FROM (SELECT i.settled_at, coalesce(i.api_key_id, 0) AS api_key_id, i.model_id, i.status, i.dialect, i.prompt_tokens, i.cached_tokens,
               i.completion_tokens, i.reasoning_tokens, i.cost, i.charged
             FROM usage_inference i WHERE i.settled_at >= $10 AND i.account_id = $1 AND i.settled_at < $11 OFFSET 0) x
       JOIN segment s ON x.settled_at >= s.since AND x.settled_at < s.until
       WHERE ($6 IS NULL OR x.api_key_id = ANY ($6)) AND ($7 IS NULL OR x.model_id = ANY ($7)) AND ($8 IS NULL OR x.status = ANY ($8))
         AND ($9 IS NULL OR x.dialect = ANY ($9))
-    ) u GROUP BY u.bucket, u.of_group
-  $read$, named) USING account, buckets, grains, sinces, untils, keys, models, statuses, dialects, mark, (SELECT max(u) FROM unnest(untils) u);
+    ) u CROSS JOIN LATERAL (VALUES (u.bucket, 1), (u.taken_from, -1)) m (bucket, sign)
+    WHERE m.bucket IS NOT NULL GROUP BY m.bucket, u.of_group HAVING sum(m.sign * u.requests) > 0
+  $read$, named) USING account, buckets, grains, sinces, untils, keys, models, statuses, dialects, mark, (SELECT max(u) FROM unnest(untils) u), taken_from;
 END $$;
 
--- Durations by bucket and group: `code` is that of a histogram (sql/fold.sql), `n` how many requests it has.
-CREATE OR REPLACE FUNCTION usage_durations(account bigint, buckets int[], grains smallint[], sinces timestamptz[], untils timestamptz[], grouping_by text,
-  keys bigint[], models bigint[], statuses smallint[], dialects smallint[])
-RETURNS TABLE (bucket int, of_group bigint, code int, n bigint)
+-- Durations by bucket and group: `codes` are those of a histogram (sql/fold.sql), in order, `counts` how many requests each has.
+DROP FUNCTION IF EXISTS usage_durations(bigint, int[], smallint[], timestamptz[], timestamptz[], text, bigint[], bigint[], smallint[], smallint[]);
+CREATE OR REPLACE FUNCTION usage_durations(account bigint, buckets int[], taken_from int[], grains smallint[], sinces timestamptz[], untils timestamptz[],
+  grouping_by text, keys bigint[], models bigint[], statuses smallint[], dialects smallint[])
+RETURNS TABLE (bucket int, of_group bigint, codes int[], counts bigint[])
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
   mark timestamptz;
@@ -50,25 +55,29 @@ DECLARE
 BEGIN
   SELECT m.settled_until INTO STRICT mark FROM usage_rollupmark m;
   RETURN QUERY EXECUTE format($read$
-    WITH segment AS (SELECT * FROM unnest($2, $3, $4, $5) s (bucket, grain, since, until))
-    SELECT u.bucket, u.of_group, u.code, sum(u.n)::bigint
-    FROM (
-      SELECT s.bucket, r.* FROM segment s CROSS JOIN LATERAL (  -- so that each segment is a stretch of the index, whatever the planner knows
-        SELECT (%1$s)::bigint AS of_group, (h & 255)::int AS code, sum(h >> 8) AS n
-        FROM usage_rollup x CROSS JOIN LATERAL unnest(x.histogram) h
-        WHERE x.account_id = $1 AND x.grain = s.grain AND x.start >= s.since AND x.start < s.until
-          AND ($6 IS NULL OR x.api_key_id = ANY ($6)) AND ($7 IS NULL OR x.model_id = ANY ($7)) AND ($8 IS NULL OR x.status = ANY ($8))
-          AND ($9 IS NULL OR x.dialect = ANY ($9)) GROUP BY 1, 2) r
-      UNION ALL
-      SELECT s.bucket, (%1$s)::bigint, c.code, 1
-      FROM (SELECT i.settled_at, coalesce(i.api_key_id, 0) AS api_key_id, i.model_id, i.status, i.dialect, i.total_ms, i.first_token_ms
-            FROM usage_inference i WHERE i.settled_at >= $10 AND i.account_id = $1 AND i.settled_at < $11 OFFSET 0) x
-      JOIN segment s ON x.settled_at >= s.since AND x.settled_at < s.until
-      CROSS JOIN LATERAL (VALUES (usage_bucket(x.total_ms)), (128 + usage_bucket(x.first_token_ms))) c (code)
-      WHERE c.code IS NOT NULL AND ($6 IS NULL OR x.api_key_id = ANY ($6)) AND ($7 IS NULL OR x.model_id = ANY ($7)) AND ($8 IS NULL OR x.status = ANY ($8))
-        AND ($9 IS NULL OR x.dialect = ANY ($9))
-    ) u GROUP BY u.bucket, u.of_group, u.code
-  $read$, named) USING account, buckets, grains, sinces, untils, keys, models, statuses, dialects, mark, (SELECT max(u) FROM unnest(untils) u);
+    WITH segment AS (SELECT * FROM unnest($2, $12, $3, $4, $5) s (bucket, taken_from, grain, since, until)),
+    counted AS (
+      SELECT m.bucket, u.of_group, u.code, sum(m.sign * u.n)::bigint AS n
+      FROM (
+        SELECT s.bucket, s.taken_from, r.* FROM segment s CROSS JOIN LATERAL (  -- so that each segment is a stretch of the index, whatever the planner knows
+          SELECT (%1$s)::bigint AS of_group, (h & 255)::int AS code, sum(h >> 8)::bigint AS n
+          FROM usage_rollup x CROSS JOIN LATERAL unnest(x.histogram) h
+          WHERE x.account_id = $1 AND x.grain = s.grain AND x.start >= s.since AND x.start < s.until
+            AND ($6 IS NULL OR x.api_key_id = ANY ($6)) AND ($7 IS NULL OR x.model_id = ANY ($7)) AND ($8 IS NULL OR x.status = ANY ($8))
+            AND ($9 IS NULL OR x.dialect = ANY ($9)) GROUP BY 1, 2) r
+        UNION ALL
+        SELECT s.bucket, s.taken_from, (%1$s)::bigint, c.code, 1
+        FROM (SELECT i.settled_at, coalesce(i.api_key_id, 0) AS api_key_id, i.model_id, i.status, i.dialect, i.total_ms, i.first_token_ms
+              FROM usage_inference i WHERE i.settled_at >= $10 AND i.account_id = $1 AND i.settled_at < $11 OFFSET 0) x
+        JOIN segment s ON x.settled_at >= s.since AND x.settled_at < s.until
+        CROSS JOIN LATERAL (VALUES (usage_bucket(x.total_ms)), (128 + usage_bucket(x.first_token_ms))) c (code)
+        WHERE c.code IS NOT NULL AND ($6 IS NULL OR x.api_key_id = ANY ($6)) AND ($7 IS NULL OR x.model_id = ANY ($7)) AND ($8 IS NULL OR x.status = ANY ($8))
+          AND ($9 IS NULL OR x.dialect = ANY ($9))
+      ) u CROSS JOIN LATERAL (VALUES (u.bucket, 1), (u.taken_from, -1)) m (bucket, sign)
+      WHERE m.bucket IS NOT NULL GROUP BY m.bucket, u.of_group, u.code HAVING sum(m.sign * u.n) > 0
+    )
+    SELECT c.bucket, c.of_group, array_agg(c.code ORDER BY c.code), array_agg(c.n ORDER BY c.code) FROM counted c GROUP BY c.bucket, c.of_group
+  $read$, named) USING account, buckets, grains, sinces, untils, keys, models, statuses, dialects, mark, (SELECT max(u) FROM unnest(untils) u), taken_from;
 END $$;
 
 -- The days (UTC) on which a key was used, from `since` on.
