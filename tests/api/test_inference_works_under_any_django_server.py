@@ -38,7 +38,7 @@ def test_it_answers_like_the_fast_door(
     backend.reply("one two three")
     body = {**chat(offer([doors.fast, server], backend.base_url).name), **fields}
     fast, slow = (
-        seen(httpx.post(address + CHAT, json=body, headers=bearer(customer), timeout=30)) for address in (doors.fast.url, server.url)
+        seen(httpx.post(address + CHAT, json=body, headers=bearer(customer), timeout=60)) for address in (doors.fast.url, server.url)
     )
     assert (slow.status, slow.body) == (fast.status, fast.body)
     assert {**slow.headers} == {name: value for name, value in fast.headers.items() if name in slow.headers}
@@ -49,7 +49,7 @@ def test_a_stream_comes_piece_by_piece(server: DjangoServer, backend: FakeBacken
     backend.reply("one two three")
     gate = backend.gate("before_chunk:1")
     body = chat(offer(server, backend.base_url).name, stream=True)
-    with httpx.stream("POST", server.url + CHAT, json=body, headers=bearer(customer), timeout=10) as response:
+    with httpx.stream("POST", server.url + CHAT, json=body, headers=bearer(customer), timeout=60) as response:
         lines = (line for line in response.iter_lines() if line)
         seen_before = [next(lines), next(lines)]  # the role and the first word, while the rest is held back
         assert "one" in json.loads(seen_before[1].removeprefix("data: "))["choices"][0]["delta"]["content"]
@@ -66,7 +66,7 @@ def test_many_at_once_all_get_their_own_answer(server: DjangoServer, backend: Fa
 
     def ask(number: int) -> int:
         words = {"role": "user", "content": f"#tokens={number}"}
-        response = httpx.post(server.url + CHAT, json={"model": model, "messages": [words]}, headers=bearer(customer), timeout=30)
+        response = httpx.post(server.url + CHAT, json={"model": model, "messages": [words]}, headers=bearer(customer), timeout=60)
         return int(response.json()["usage"]["completion_tokens"])
 
     with ThreadPoolExecutor(count) as pool:
@@ -78,9 +78,9 @@ def test_a_reader_that_leaves_a_stream_is_noticed(server: DjangoServer, backend:
     """At once under ASGI; under WSGI, whose servers notice it when they write, with the next pieces."""
     backend.reply(chunks=["x" * 50_000] * 200, delay_s=0.02, at={"before_finish": hang})
     body = chat(offer(server, backend.base_url).name, stream=True)
-    with httpx.stream("POST", server.url + CHAT, json=body, headers=bearer(customer), timeout=10) as response:
+    with httpx.stream("POST", server.url + CHAT, json=body, headers=bearer(customer), timeout=60) as response:
         next(response.iter_raw())
-    backend.wait_for(lambda: backend.open == 0, timeout=3)
+    backend.wait_for(lambda: backend.open == 0)
     wait_for(lambda: not customer.holds, 1.0, "the hold is freed")
     [row] = customer.settled()
     assert row.status == Status.CANCELLED

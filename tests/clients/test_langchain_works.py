@@ -11,7 +11,7 @@ from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
-from tests.clients.leaving import assert_stopped_within_a_second, request_that_said
+from tests.clients.leaving import assert_stopped_soon, request_that_said
 from tests.clients.scripted import ADA, HELLO
 
 # LangChain keeps one HTTP client for all its asynchronous calls, which so have to share an event loop.
@@ -171,7 +171,7 @@ def test_a_stream_left_early_stops_the_backend(llm, backend):
             break
     left_at = time.monotonic()
     stream.close()
-    assert_stopped_within_a_second(backend, said, left_at)
+    assert_stopped_soon(backend, said, left_at)
 
 
 @pytest.mark.money

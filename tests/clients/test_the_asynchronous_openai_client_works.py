@@ -9,7 +9,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from tests.clients.leaving import assert_stopped_within_a_second, request_that_said
+from tests.clients.leaving import assert_stopped_soon, request_that_said
 from tests.clients.scripted import ADA, HELLO
 from tests.gateway.waiting import wait_for
 
@@ -80,7 +80,7 @@ async def test_a_cancelled_task_stops_the_backend(client, backend, model):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await asyncio.to_thread(assert_stopped_within_a_second, backend, said, left_at)
+    await asyncio.to_thread(assert_stopped_soon, backend, said, left_at)
 
 
 async def test_a_stream_left_early_stops_the_backend(client, backend, model):
@@ -90,13 +90,13 @@ async def test_a_stream_left_early_stops_the_backend(client, backend, model):
             if chunk.choices[0].delta.content:
                 break
         left_at = time.monotonic()
-    await asyncio.to_thread(assert_stopped_within_a_second, backend, said, left_at)
+    await asyncio.to_thread(assert_stopped_soon, backend, said, left_at)
 
 
 async def test_a_time_out(client, backend, model):
     with pytest.raises(openai.APITimeoutError):
         await client.with_options(timeout=1).chat.completions.create(**says(model, "Say nothing, until time is out"))
-    await asyncio.to_thread(assert_stopped_within_a_second, backend, "Say nothing, until time is out", time.monotonic())
+    await asyncio.to_thread(assert_stopped_soon, backend, "Say nothing, until time is out", time.monotonic())
 
 
 async def test_refusals_raise_the_class_that_fits(gateway, client, keys, model):

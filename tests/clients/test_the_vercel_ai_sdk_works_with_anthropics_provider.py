@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.clients import node
-from tests.clients.leaving import assert_stopped_within_a_second, request_that_said
+from tests.clients.leaving import assert_stopped_soon, request_that_said
 from tests.clients.scripted import THOUGHTS
 from tests.clients.watch import watching
 
@@ -26,7 +26,7 @@ def test_check(outcomes, name):
 
 def test_a_client_that_leaves_stops_the_backend_and_frees_its_hold(outcomes, backend):
     facts = outcomes["an aborted stream"].passed()
-    assert_stopped_within_a_second(backend, facts["said"], facts["left_at"])
+    assert_stopped_soon(backend, facts["said"], facts["left_at"])
 
 
 def test_thinking_that_was_sent_back_reaches_the_model(outcomes, backend):

@@ -20,7 +20,7 @@ from tests.fakes import OMIT, FakeBackend, Record, Reply, Status
 def ask(backend: FakeBackend, text: str = "hi", path: str = "/chat/completions", **fields: Any) -> httpx.Response:
     body = {"model": "m", **fields}
     body |= {"messages": [{"role": "user", "content": text}]} if "chat" in path else {"prompt": text}
-    return httpx.post(backend.base_url + path, json=body, timeout=5)
+    return httpx.post(backend.base_url + path, json=body, timeout=60)
 
 
 def events(response: httpx.Response) -> list[Any]:

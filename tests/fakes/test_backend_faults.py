@@ -22,7 +22,7 @@ class Wire:
         self.sock = socket.socket()
         if receive_buffer is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.sock.settimeout(5)
+        self.sock.settimeout(60)
         self.sock.connect(("127.0.0.1", backend.port))
         body = {"model": "m", "stream": stream, "stream_options": {"include_usage": True}, "messages": [], **fields}
         data = json.dumps(body).encode()

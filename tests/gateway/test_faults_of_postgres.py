@@ -25,7 +25,7 @@ from tests.servers import OwnServer
 
 pytest_plugins = ["tests.fakes.fixtures"]
 
-LONGEST_S = 8.0  # what a request may wait before it is told to come again
+LONGEST_S = 20.0  # a request waits a few seconds before it is told to come again, longer on a busy machine
 
 
 def test_postgres_killed_under_load_costs_a_503_and_nothing_else(
@@ -59,7 +59,7 @@ def test_postgres_killed_under_load_costs_a_503_and_nothing_else(
             gate.release()
             assert stream.read().endswith(b"data: [DONE]\n\n")  # Postgres is still away
             own_database.start()
-            wait_for(lambda: answers[-1].status == 200, 20, "answers after the restart")
+            wait_for(lambda: answers[-1].status == 200, what="answers after the restart")
         finally:
             stop.set()
         for caller in callers:
