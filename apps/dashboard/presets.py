@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from apps.accounts.access import acting_account
 from apps.core.code_samples import Sample
-from apps.dashboard.preset_forms import ImportForm, PresetForm
+from apps.dashboard.preset_forms import ImportForm, PresetForm, pretty
 from apps.gateway.errors import BadRequest
 from apps.gateway.preset_check import document_of, read_document
 from apps.presets import actions
@@ -65,10 +65,10 @@ def preset(request: HttpRequest, slug: str) -> HttpResponse:
     row = _preset(request, slug)
     context = {
         "preset": row,
-        "parameters": _pretty(row.parameters),
+        "parameters": pretty(row.parameters),
         "link": _link(row),
         "samples": samples(settings.API_BASE_URL, row.slug),
-        "versions": [(kept, _pretty(kept.parameters)) for kept in versions_of(row)],
+        "versions": [(kept, pretty(kept.parameters)) for kept in versions_of(row)],
     }
     return render(request, "dashboard/preset.html", context)
 
@@ -203,10 +203,6 @@ def _short(value: Any) -> str:
     if isinstance(value, list):
         return str(len(value))
     return msgspec.json.encode(value).decode()[:24]
-
-
-def _pretty(parameters: str) -> str:
-    return "" if parameters == "{}" else msgspec.json.format(parameters, indent=2)
 
 
 def samples(api_base: str, slug: str) -> list[Sample]:

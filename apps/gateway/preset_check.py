@@ -8,7 +8,7 @@ import msgspec
 
 from apps.gateway.errors import BadRequest
 from apps.gateway.openai.chat import chat_completions
-from apps.gateway.openai.fields import LEFT_OUT, ModelId, parse, parse_part, refuse
+from apps.gateway.openai.fields import LEFT_OUT, ModelId, Probability, parse, parse_part, refuse
 from apps.presets.actions import NewPreset
 from apps.presets.models import Preset
 
@@ -17,6 +17,17 @@ REQUESTS_OWN = ("model", "messages", "prompt", "stream", "stream_options", "user
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _decode_all = msgspec.json.Decoder()
 PROBE = msgspec.Raw(b'[{"role":"user","content":"?"}]')
+
+
+class EngineFields(msgspec.Struct):
+    """What requests pass on unread, since engines differ: in a preset a slip would spoil every request, so it is found here."""
+
+    top_k: Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)] | None = None
+    min_p: Probability | None = None
+    repetition_penalty: Annotated[float, msgspec.Meta(gt=0, le=10)] | None = None
+
+
+_engine_fields = msgspec.json.Decoder(EngineFields)
 
 
 def checked_parameters(raw: bytes) -> str:
@@ -32,6 +43,7 @@ def checked_parameters(raw: bytes) -> str:
             raise refuse(f"parameters.{name}", "this field means nothing in a preset")
     fields = {name: value for name, value in fields.items() if bytes(value) != b"null"}
     try:
+        parse(_engine_fields, msgspec.json.encode(fields))
         chat_completions.parse(msgspec.json.encode({"model": "any", "messages": PROBE, **fields}))
     except BadRequest as error:
         raise BadRequest(f"parameters.{error.message}", param=f"parameters.{error.param}", code=error.code) from None

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from apps.accounts.actions import Registered
 from apps.catalog.models import Model
+from tests.browser.soundness import assert_sound
 from tests.browser.talking import open_playground, pane
 from tests.gateway.customers import new_model as offered_model
 from tests.presets.samples import new_preset
@@ -51,9 +52,41 @@ def test_the_default_begins_conversations_and_others_go_to_the_pane_that_was_cho
 
     # From a preset's page a conversation begins with it, and a reload keeps what was changed since.
     page.goto("/presets/terse")
-    page.get_by_role("button", name="Copy the link to this page").first.click()
+    page.get_by_role("button", name="Copy link", exact=True).click()
     assert page.evaluate("navigator.clipboard.readText()").endswith("/presets/terse")
     page.get_by_role("link", name="Use in Playground").click()
     expect(page.locator(".bench[data-ready]")).to_be_attached()
     expect(pane(page).locator(".model-pick")).to_have_attribute("title", other)
     expect(page).to_have_url(re.compile("/playground$"))
+
+
+@pytest.mark.timeout(300)
+def test_the_form_has_the_controls_of_the_model_and_names_what_another_one_does_not_take(customer_page: Page, member: Registered) -> None:
+    page, model, other = customer_page, offered("temperature", "top_k", "stop"), offered("top_k", "seed")
+    text = '{"seed":9223372036854775807,"logit_bias":{"50256":-100}}'
+    row = new_preset(member.account, "Kept", model=model, parameters=text)
+    page.goto("/presets/kept/edit")
+    expect(page.locator("form[data-ready]")).to_be_attached()
+    assert_sound(page, widths=WIDTHS)
+    temperature = page.get_by_role("spinbutton", name="Temperature")
+    temperature.fill("9")
+    expect(page.get_by_text("Temperature must be at most 2.")).to_be_visible()
+    page.get_by_role("button", name="Save").click()
+    expect(temperature).to_be_focused()
+    temperature.fill("0.5")
+    page.get_by_role("textbox", name="Stop sequences").fill("END\\n")
+    expect(page.locator("[data-misfit=seed]")).to_have_text(re.compile("Seed is not taken by this model"))
+
+    page.get_by_label("Model", exact=True).select_option(other)
+    expect(temperature).to_have_count(0)
+    for name in ("temperature", "stop"):
+        expect(page.locator(f"[data-misfit={name}]")).to_be_visible()
+    assert_sound(page, widths=WIDTHS)
+    page.get_by_role("button", name="Remove stop").click()
+    expect(page.locator("[data-misfit=stop]")).to_have_count(0)
+    page.get_by_role("spinbutton", name="Top K").fill("40")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved. It counts from the next request on.")).to_be_visible()
+    row.refresh_from_db()
+    assert row.model == other
+    assert row.parameters == '{"seed":9223372036854775807,"logit_bias":{"50256":-100},"temperature":0.5,"top_k":40}'

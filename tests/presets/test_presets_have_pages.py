@@ -18,7 +18,8 @@ from tests.gateway.customers import new_model as new_model_with_price
 from tests.people import new_customer
 from tests.presets.samples import PRESETS, new_preset
 
-OTHERS = '{"response_format": {"type": "json_object"}}'
+PARAMETERS = """{"response_format": {"type": "json_object"}, "temperature": 0.5, "max_tokens": 300,
+  "stop": ["END", "###"], "reasoning_effort": "low", "seed": 9223372036854775807}"""
 
 
 @pytest.fixture
@@ -36,6 +37,15 @@ def model() -> str:
     return new_model_with_price("http://127.0.0.1:9/v1").name
 
 
+# A value that each parameter cannot have.
+WRONG = (
+    ("temperature", "3"), ("top_p", "1.5"), ("top_k", '"many"'), ("min_p", "2"), ("frequency_penalty", "-3"), ("presence_penalty", "3"),
+    ("repetition_penalty", "0"), ("max_tokens", "0"), ("max_tokens", "1.5"), ("seed", '"x"'), ("stop", "5"),
+    ("reasoning_effort", '"much"'), ("response_format", '{"type": 1}'), ("tools", "5"), ("tools", '[{"type": "function"}]'), ("n", "0"),
+    ("logit_bias", '{"1": 200}'), ("parallel_tool_calls", '"yes"'),
+)  # fmt: skip
+
+
 def filled(model: str, **fields: Any) -> dict[str, Any]:
     return {"name": "Support", "model": model, **fields}
 
@@ -43,35 +53,27 @@ def filled(model: str, **fields: Any) -> dict[str, Any]:
 def test_a_preset_is_made_read_and_edited(browser: Client, alice: Registered, model: str) -> None:
     assert "No presets yet" in browser.get("/presets").text
     assert model in browser.get("/presets/new").text
-    sent = filled(
-        model,
-        system_prompt="Be <kind>.\nBe brief.",
-        temperature="0.5",
-        max_tokens="300",
-        stop="END\n###",
-        reasoning_effort="low",
-        others=OTHERS,
-    )
+    sent = filled(model, system_prompt="Be <kind>.\nBe brief.", parameters=PARAMETERS)
     made = browser.post("/presets/new", sent)
     assert (made.status_code, made.headers["location"]) == (302, "/presets/support")
     row = Preset.objects.get(account=alice.account)
-    assert row.fields == {
-        "response_format": {"type": "json_object"}, "temperature": 0.5, "max_tokens": 300, "stop": ["END", "###"], "reasoning_effort": "low",
-    }  # fmt: skip
+    assert row.fields == json.loads(PARAMETERS)
     assert row.system_prompt.splitlines() == ["Be <kind>.", "Be brief."]
     listed, page, form = (browser.get(path).text for path in ("/presets", "/presets/support", "/presets/support/edit"))
     for text in (listed, page, form):
         assert "Be &lt;kind&gt;." in text
         assert "Be <kind>" not in text
     assert "temperature 0.5" in listed
+    assert "9223372036854775807" in form
     assert "&quot;preset&quot;: &quot;support&quot;" in page.replace("</span>", "").replace('<span class="s">', "")
-    assert "END\n###" in form
 
-    # The form comes back as it was shown, but for the temperature.
-    same = filled(
-        model, slug="support", system_prompt=row.system_prompt, max_tokens="300", stop="END\r\n###", reasoning_effort="low", others=OTHERS
-    )
-    assert browser.post("/presets/support/edit", same | {"temperature": "0.75"}).status_code == 302
+    # The form comes back as it was shown, with a browser's line ends: nothing has changed. Then another temperature.
+    same = filled(model, slug="support", system_prompt=row.system_prompt)
+    pretty = json.dumps(row.fields, indent=2).replace("\n", "\r\n")
+    assert browser.post("/presets/support/edit", same | {"parameters": pretty}).status_code == 302
+    row.refresh_from_db()
+    assert row.version == 1
+    assert browser.post("/presets/support/edit", same | {"parameters": pretty.replace("0.5", "0.75")}).status_code == 302
     row.refresh_from_db()
     assert (row.fields["temperature"], row.version) == (0.75, 2)
     page = browser.get("/presets/support").text
@@ -88,11 +90,10 @@ def test_a_preset_is_made_read_and_edited(browser: Client, alice: Registered, mo
         ({"slug": "A b"}, "small letters"),
         ({"slug": "taken"}, "another preset of this account"),
         ({"model": "no/such"}, "not one of the available choices"),
-        ({"temperature": "3"}, "less than or equal to 2"),
-        ({"others": "[]"}, "This is no JSON object"),
-        ({"others": '{"temperature": 1}', "temperature": "1"}, "has a field of its own"),
-        ({"others": '{"messages": []}'}, "each request&#x27;s own"),
-        ({"others": '{"tools": 5}'}, "parameters.tools"),
+        ({"parameters": "{"}, "parameters"),
+        ({"parameters": "[]"}, "parameters"),
+        ({"parameters": '{"messages": []}'}, "each request&#x27;s own"),
+        *(({"parameters": f'{{"{name}": {value}}}'}, f"parameters.{name}") for name, value in WRONG),
         ({"system_prompt": "x" * 40_000}, "At most 32768 bytes"),
     ],
 )

@@ -1,5 +1,5 @@
 import msgspec
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apps.presets.merging import TOGETHER, instructed, merged
@@ -8,6 +8,7 @@ NAMES = sorted({name for group in TOGETHER for name in group} | {"model", "tempe
 sides = st.dictionaries(st.sampled_from(NAMES), st.sampled_from([b"null", b"1", b'"a"']).map(msgspec.Raw))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine draws slowly
 @given(request=sides, preset=sides)
 def test_every_field_of_the_request_stands_and_the_rest_is_the_presets(request, preset):
     result = merged(request, preset)
@@ -18,6 +19,7 @@ def test_every_field_of_the_request_stands_and_the_rest_is_the_presets(request, 
         assert any(name in group and request.keys() & set(group) for group in TOGETHER)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine draws slowly
 @given(request=sides, preset=sides)
 def test_fields_of_one_meaning_come_from_one_side(request, preset):
     result = merged(request, preset)

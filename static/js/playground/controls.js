@@ -46,7 +46,8 @@ function number(parameter, change) {
   return { element, sync, problem: () => problem };
 }
 
-function outside(value, { minimum, maximum, kind, label }) {
+// In words what is wrong with a number that is no `parameter`'s, null where it is one's or not set.
+export function outside(value, { minimum, maximum, kind, label }) {
   if (value === undefined) return null;
   if (!Number.isFinite(value)) return `${label} must be a number.`;
   if (kind === "integer" && !Number.isInteger(value)) return `${label} must be a whole number.`;

@@ -37,6 +37,7 @@ export function responseFormat(parameter, change) {
   const area = jsonArea("JSON schema of the answer", pretty(SCHEMA));
   const { element, say, isSet } = field(parameter, select, { change, body: [select, area] });
   let problem = null;
+  let about = { name: "answer", strict: true }; // what a schema came with stays with it
   const read = () => {
     area.hidden = select.value !== "json_schema";
     if (area.hidden) return settle(select.value === "text" ? undefined : { type: select.value });
@@ -44,7 +45,7 @@ export function responseFormat(parameter, change) {
     try {
       const schema = parsed(area.value);
       if (Array.isArray(schema) || typeof schema !== "object" || !schema) throw new Error("A schema is an object: { … }.");
-      return settle({ type: "json_schema", json_schema: { name: "answer", strict: true, schema } });
+      return settle({ type: "json_schema", json_schema: { ...about, schema } });
     } catch (reason) {
       return say((problem = reason.message));
     }
@@ -58,7 +59,9 @@ export function responseFormat(parameter, change) {
   const sync = (value) => {
     select.value = parameter.choices.includes(value?.type) ? value.type : "text";
     area.hidden = select.value !== "json_schema";
-    if (!area.hidden && document.activeElement !== area) area.value = pretty(value.json_schema?.schema ?? SCHEMA);
+    const { schema, ...rest } = value?.json_schema ?? {};
+    if (schema) about = rest;
+    if (!area.hidden && document.activeElement !== area) area.value = pretty(schema ?? SCHEMA);
     isSet(value !== undefined);
     if (value === undefined) say((problem = null));
   };
