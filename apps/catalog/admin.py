@@ -6,7 +6,6 @@ import asyncio
 from decimal import Decimal
 from typing import Any
 
-import httpx
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
@@ -26,12 +25,12 @@ from apps.catalog.backend_urls import check_backend_url
 from apps.catalog.margins import Margin
 from apps.catalog.models import FEATURES, Backend, Model, Price, api_key_validator
 from apps.catalog.price_admin import PriceInline, in_force, marked, preview, upcoming
-from apps.catalog.probes import PROBE_S, probe
+from apps.catalog.trial_call import call_all
 from apps.core import figures
 from apps.core.money import price_from_usd_per_million, usd_per_million_from_pico, usd_per_token_from_pico
 
 COSTS = (("input_cost", "input_cost_pico"), ("output_cost", "output_cost_pico"))  # of the form, and of the row
-MOST_TESTED = 10  # at once: each may take some seconds
+MOST_CALLED = 10  # by one test call
 
 
 class ModelForm(forms.ModelForm):
@@ -162,7 +161,7 @@ class BackendAdmin(Audited):
     list_select_related = ("model",)
     search_fields = ("base_url", "model__public_id")
     readonly_fields = ("probe_ok", "probed_at", "probe_detail", "created_at")
-    actions = ("drain", "undrain", "look")
+    actions = ("drain", "undrain", "call")
 
     def has_run_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("staff.run_backends")
@@ -175,13 +174,15 @@ class BackendAdmin(Audited):
     def undrain(self, request: HttpRequest, backends: QuerySet[Backend]) -> None:
         self._switch(request, backends, on=True)
 
-    @admin.action(description="Test: ask it for its models now", permissions=["run"])
-    def look(self, request: HttpRequest, backends: QuerySet[Backend]) -> None:
-        """As the probe does every ten seconds, with what it finds said at once."""
-        for backend in backends[:MOST_TESTED]:
-            alive, detail = asyncio.run(_look(backend))
-            record(request, "test call", backend, after={"alive": alive}, what=detail)
-            self.message_user(request, f"{backend.base_url}: {detail}", messages.SUCCESS if alive else messages.ERROR)
+    @admin.action(description="Test call: a short completion, billed to nobody", permissions=["run"])
+    def call(self, request: HttpRequest, backends: QuerySet[Backend]) -> None:
+        """Past the gateway, with what comes of it said at once and on record."""
+        called = list(backends[:MOST_CALLED])
+        for backend, (answers, words) in zip(called, asyncio.run(call_all(called)), strict=True):
+            record(request, "test call", backend, after={"answers": answers}, what=words)
+            self.message_user(request, f"{backend.base_url}: {words}", messages.SUCCESS if answers else messages.ERROR)
+        if left := backends.count() - len(called):
+            self.message_user(request, f"{left} not called: at most {MOST_CALLED} at once.", messages.WARNING)
 
     def _switch(self, request: HttpRequest, backends: QuerySet[Backend], *, on: bool) -> None:
         changed = 0
@@ -191,8 +192,3 @@ class BackendAdmin(Audited):
                     record(request, "undrain" if on else "drain", backend, before={"is_active": not on}, after={"is_active": on})
                     changed += 1
         self.message_user(request, f"{changed} {'take requests again' if on else 'get no new requests'}, within two seconds.")
-
-
-async def _look(backend: Backend) -> tuple[bool, str]:
-    async with httpx.AsyncClient(timeout=PROBE_S, trust_env=False) as client:
-        return await probe(client, backend)

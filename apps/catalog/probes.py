@@ -48,19 +48,29 @@ async def probe(client: httpx.AsyncClient, backend: Backend) -> tuple[bool, str]
     try:
         async with asyncio.timeout(PROBE_S):
             status = await _status(client, backend)
-    except (TimeoutError, httpx.TimeoutException):
-        return False, f"no answer within {PROBE_S:g} seconds"
-    except Undecryptable:
-        return False, "its API key cannot be decrypted: enter it again"
-    except socket.gaierror:
-        return False, "its host name cannot be resolved"
-    except httpx.ConnectError as error:
-        return False, "TLS failed: is its certificate valid?" if caused_by_tls(error) else "takes no connections"
-    except httpx.HTTPError as error:
-        return False, f"breaks off or does not speak HTTP ({type(error).__name__})"
-    except ValueError as error:
-        return False, str(error)[:200]
+    except Exception as error:
+        if (words := trouble(error, PROBE_S)) is None:
+            raise
+        return False, words
     return status < 500, f"HTTP {status} after {(time.monotonic() - started) * 1000:.0f} ms"
+
+
+def trouble(error: Exception, patience_s: float) -> str | None:
+    """What went wrong with a backend, for staff and without secrets; None for what is no trouble of a backend's."""
+    match error:
+        case TimeoutError() | httpx.TimeoutException():
+            return f"no answer within {patience_s:g} seconds"
+        case Undecryptable():
+            return "its API key cannot be decrypted: enter it again"
+        case socket.gaierror():
+            return "its host name cannot be resolved"
+        case httpx.ConnectError():
+            return "TLS failed: is its certificate valid?" if caused_by_tls(error) else "takes no connections"
+        case httpx.HTTPError():
+            return f"breaks off or does not speak HTTP ({type(error).__name__})"
+        case ValueError():
+            return str(error)[:200]
+    return None
 
 
 async def _status(client: httpx.AsyncClient, backend: Backend) -> int:

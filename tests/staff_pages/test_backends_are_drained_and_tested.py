@@ -27,6 +27,6 @@ def test_a_backend_is_drained_undrained_and_tested() -> None:
     assert "0 get no new requests" in act("operator", "drain")
     assert "1 take requests again" in act("operator", "undrain")
     assert in_use()
-    assert "takes no connections" in act("operator", "look")
+    assert "takes no connections" in act("operator", "call")
     entries = Entry.objects.filter(object_type="catalog.backend", object_id=str(backend.pk)).order_by("pk")
     assert [entry.action for entry in entries] == ["drain", "undrain", "test call"]
