@@ -98,7 +98,7 @@ class NewKeyForm(LimitsForm):
 
     scope = forms.TypedChoiceField(
         label="What it is for",
-        choices=[(Scope.INFERENCE.value, "Calling models"), (Scope.MANAGEMENT.value, "Managing keys over REST")],
+        choices=[(Scope.INFERENCE.value, "Calling models"), (Scope.MANAGEMENT.value, "Managing the account over REST")],
         coerce=lambda value: Scope(int(value)),
         initial=Scope.INFERENCE.value,
         widget=forms.RadioSelect,
