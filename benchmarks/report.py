@@ -38,10 +38,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [line(header), "|" + "|".join(rule) + "|", *(line(row) for row in rows)]
 
 
-def insert(document: str, results: str) -> str:
+def insert(document: str, results: str, begin: str = BEGIN, end: str = END) -> str:
     """The document with `results` between its two markers. Raises ValueError when it has none."""
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the document lacks the markers {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{results.strip()}\n\n{END}{after}"
+    before, found, rest = document.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"the document lacks the markers {begin} and {end}")
+    return f"{before}{begin}\n\n{results.strip()}\n\n{end}{after}"

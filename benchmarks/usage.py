@@ -1,12 +1,13 @@
 """`make bench-usage`: a year of many accounts' inferences, and how long it takes to fold and to read them.
 
 The log is made up here and loaded by COPY, with pools, ledger and prices that fit it, into a database of its own; the sums are folded and
-the pages' and the API's questions are asked of the largest account. It needs about 2 kB of disk an inference.
+the pages' and the API's questions are asked of the largest account, and its log is exported. It needs about 2 kB of disk an inference.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import random
 import sys
@@ -21,8 +22,10 @@ import psycopg
 from akashml.instance import Instance
 from akashml.runner import servers
 from akashml.runner.postgres import Postgres
+from benchmarks import report
 
 ROOT = Path(__file__).resolve().parent.parent
+BEGIN, END = "<!-- usage: begin (written by make bench-usage) -->", "<!-- usage: end -->"
 DAYS = 365
 MODELS = 12
 LARGE = 10  # accounts
@@ -130,6 +133,7 @@ def main() -> int:
     parser.add_argument("--inferences", type=int, default=10_000_000, metavar="N")
     parser.add_argument("--accounts", type=int, default=1_000, metavar="N")
     parser.add_argument("--times", type=int, default=40, metavar="N", help="how often each question is asked")
+    parser.add_argument("--write", action="store_true", help="put the results into docs/performance.md, in place of the last ones")
     options = parser.parse_args()
     folder = Path(os.environ.get("DATA_DIR", "").strip() or ROOT / ".data").resolve() / "bench-usage"
     folder.mkdir(parents=True, exist_ok=True)
@@ -138,12 +142,25 @@ def main() -> int:
     server = Postgres(instance, folder / "postgres.log", {"synchronous_commit": "off", "max_wal_size": "4GB"})
     process = servers.start(server)
     try:
-        return run(options, server)
+        results: list[str] = []
+        sound = run(options, server, results)
+        text = "\n".join(results)
+        (folder / "results.md").write_text(text + "\n")
+        if options.write:
+            document = ROOT / "docs" / "performance.md"
+            document.write_text(report.insert(document.read_text(), text, BEGIN, END))
+        return 0 if sound else 1
     finally:
         servers.stop(server, process)
 
 
-def run(options: argparse.Namespace, server: Postgres) -> int:
+def run(options: argparse.Namespace, server: Postgres, results: list[str]) -> bool:
+    """Measures, prints, and adds what is printed to `results`, as Markdown. Whether the books are sound."""
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+        results.append(line)
+
     server.create_database()
     import django
 
@@ -161,26 +178,34 @@ def run(options: argparse.Namespace, server: Postgres) -> int:
         connection.execute("SET timezone = 'UTC'")
         if connection.execute("SELECT count(*) FROM usage_rollup").fetchone() == (0,):
             took = load(connection, options.accounts, options.inferences, end)
-            print(
-                f"loaded: {options.inferences:,} inferences of {options.accounts:,} accounts in {took:.0f} s ({options.inferences / took:,.0f}/s)",
-                flush=True,
+            say(
+                f"- loaded: {options.inferences:,} inferences of {options.accounts:,} accounts in {took:.0f} s ({options.inferences / took:,.0f}/s)"
             )
             begun, cpu = time.monotonic(), asked.cpu_seconds()
             fold(budget_s=float("inf"))
             took, used = time.monotonic() - begun, asked.cpu_seconds() - cpu
-            print(f"folded: {options.inferences / took:,.0f} inferences/s, {options.inferences / used:,.0f} a second of CPU", flush=True)
+            say(f"- folded: {options.inferences / took:,.0f} inferences/s, {options.inferences / used:,.0f} a second of CPU")
             connection.execute("VACUUM ANALYZE usage_rollup")
         [cells, largest] = connection.execute(
             "SELECT count(*), (SELECT sum(requests) FROM usage_rollup WHERE account_id = 1 AND grain = 1440) FROM usage_rollup"
         ).fetchone()  # type: ignore[misc]
-    print(f"{cells:,} cells; the largest account has {largest:,} inferences\n")
-    print(f"| {'ms':56} | {'p50':>7} | {'p95':>7} | {'CPU p50':>7} | {'CPU p95':>7} | {'queries':>7} | {'kB':>5} |\n|---|{'---:|' * 6}")
+    say(
+        f"- {cells:,} cells; the largest account has {largest:,} inferences\n- {datetime.now(UTC):%d %B %Y}, load {os.getloadavg()[0]:.1f} when asking began\n"
+    )
+    gc.collect()
+    gc.freeze()  # as web processes do (akashml/asgi.py)
+    gc.set_threshold(10_000, 20, 50)
+    say(f"| {'ms':56} | {'p50':>7} | {'p95':>7} | {'CPU p50':>7} | {'CPU p95':>7} | {'queries':>7} | {'kB':>5} |\n|---|{'---:|' * 6}")
     for line in asked.measure(asked.questions(1, end) | asked.pages(1, end), options.times):
         times = " | ".join(f"{time:7.1f}" for time in (line.median, line.high, line.cpu_median, line.cpu_high))
-        print(f"| {line.name:56} | {times} | {line.queries:7} | {line.size / 1000:5.0f} |", flush=True)
-    report = check()
-    print(f"\nbooks: {'sound' if report.ok else [violation.detail for violation in report.violations][:5]}")
-    return 0 if report.ok else 1
+        print(f"| {line.name:56} | {times} | {line.queries:7} | {line.size / 1000:5.0f} |")
+    say("\n| export | MB | seconds | MB resident after 20,000 rows | at most afterwards |\n|---|---:|---:|---:|---:|")
+    for name in ("csv", "json"):
+        one = asked.export(1, f"/inferences/export?format={name}")
+        say(f"| {name} | {one.size / 1e6:,.0f} | {one.seconds:.0f} | {one.early / 1e6:.0f} | {one.most / 1e6:.0f} |")
+    books = check()
+    say(f"\nBooks: {'sound' if books.ok else [violation.detail for violation in books.violations][:5]}")
+    return books.ok
 
 
 if __name__ == "__main__":

@@ -155,7 +155,7 @@ def together(account_id: int, asked: Sequence[Asked], group: Group = Group.NONE,
         for number, value, *amounts in rows:
             sums = Sums(*amounts)
             if value not in points:
-                points[value] = [Sums() for _ in ends[1:]]
+                points[value] = [Sums()] * (len(ends) - 1)  # one for all buckets without requests
             points[value][number] = sums
             totals[value].add(sums)
             whole.add(sums)
