@@ -383,6 +383,7 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",  # the version whose schemas are JSON Schema, which is what msgspec writes
     "SERVE_INCLUDE_SCHEMA": False,
     "PREPROCESSING_HOOKS": ["apps.api.schema.one_spelling"],
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "apps.api.descriptions.described"],
 }
 
 LOGGING = logs.configuration(

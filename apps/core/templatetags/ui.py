@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django import forms, template
 from django.forms.boundfield import BoundField
 from django.templatetags.static import static
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from apps.core.code_samples import Sample, highlighted
@@ -89,6 +90,13 @@ def code_samples(samples: Sequence[Sample], name: str, label: str = "Language") 
 def highlight(sample: Sample) -> SafeString:
     """The sample's text with its strings, words, numbers and comments marked."""
     return highlighted(sample.text, sample.language)
+
+
+@register.filter
+def inline_code(text: str) -> SafeString:
+    """HTML of a plain text in which `backticks` mark code; all else is escaped."""
+    parts = re.split(r"`([^`]+)`", str(text))
+    return format_html_join("", "{}", ((format_html("<code>{}</code>", part) if at % 2 else part,) for at, part in enumerate(parts)))
 
 
 @register.inclusion_tag("partials/copy_button.html")

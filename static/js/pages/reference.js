@@ -2,10 +2,12 @@
 const MOST = 100_000; // characters of an answer that are shown
 const key = document.getElementById("try-key");
 
-// The operation that an address names is open.
+// The operation that an address names is open; so is all around a field that it names.
 function openNamed() {
   const named = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (named?.tagName === "DETAILS") named.open = true;
+  if (!named) return;
+  for (let around = named.closest("details"); around; around = around.parentElement.closest("details")) around.open = true;
+  named.scrollIntoView();
 }
 window.addEventListener("hashchange", openNamed);
 openNamed();
