@@ -153,7 +153,7 @@ def test_a_long_text_is_answered_in_bounded_time(assistant, text):
     started = time.perf_counter()
     body = assistant.chat(text)
     assert body["usage"]["prompt_tokens"] > 50_000
-    assert time.perf_counter() - started < 5
+    assert time.perf_counter() - started < 30
 
 
 @pytest.mark.parametrize("text", ["a b " * 40_000 + "." * 60_000, "word" * 400_000], ids=["counted", "far-too-long"])
