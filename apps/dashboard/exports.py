@@ -19,6 +19,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
+from django.utils.text import Truncator
 from django.views.decorators.http import require_safe
 
 from apps.accounts.access import acting_account
@@ -27,6 +28,7 @@ from apps.api_keys.models import ApiKey
 from apps.catalog.models import Model
 from apps.core.moments import database_now
 from apps.core.money import usd_from_nano
+from apps.dashboard.errors import Problem, error_page
 from apps.dashboard.group_names import names_of
 from apps.dashboard.log_filters import LogForm
 from apps.dashboard.usage_page import zone_of
@@ -64,6 +66,7 @@ LOG_COLUMNS = (
     "first_token_ms",
     "total_ms",
 )
+MOST_SHOWN = 160  # characters of what was refused, on a page
 SUM_COLUMNS = (
     "start",
     "group",
@@ -85,7 +88,7 @@ def export_log(request: HttpRequest) -> HttpResponseBase:
     account = acting_account(request)
     form = LogForm(request.GET, account)
     if not form.is_valid():
-        return refused(form)
+        return refused(request, form)
     above, below = form.id_bounds
     return as_file(request, "inferences", LOG_COLUMNS, _log_rows(account, form.filters, above, below))
 
@@ -97,7 +100,7 @@ def export_usage(request: HttpRequest) -> HttpResponseBase:
     account = acting_account(request)
     form = RangeForm(request.GET, zone_of(request), database_now())
     if not form.is_valid():
-        return refused(form)
+        return refused(request, form)
     series = figures.series(account.pk, form.of, form.of.usual_bucket, form.group)
     names = names_of(account, form.group, series.totals)
     rows = [
@@ -120,17 +123,24 @@ def export_usage(request: HttpRequest) -> HttpResponseBase:
     return as_file(request, "usage", SUM_COLUMNS, _once(rows))
 
 
-def refused(form: forms.Form) -> HttpResponse:
+def refused(request: HttpRequest, form: forms.Form) -> HttpResponse:
     """Which parameters are wrong, a line for each."""
-    lines = [f"{name}: {error}\n" for name, errors in form.errors.items() for error in errors]
-    return HttpResponse("".join(lines), status=422, content_type="text/plain; charset=utf-8")
+    return _refusal(request, [f"{name}: {error}" for name, errors in form.errors.items() for error in errors], 422)
+
+
+def _refusal(request: HttpRequest, lines: Sequence[str], status: int) -> HttpResponse:
+    """A page for a browser, plain lines for a program."""
+    if "text/html" in request.headers.get("Accept", ""):
+        text = f"Go back and choose other filters. {' '.join(Truncator(line).chars(MOST_SHOWN) for line in lines)}"
+        return error_page(request, status, Problem("This export cannot be made", text))
+    return HttpResponse("".join(f"{line}\n" for line in lines), status=status, content_type="text/plain; charset=utf-8")
 
 
 def as_file(request: HttpRequest, name: str, columns: Sequence[str], chunks: AsyncIterator[Sequence[Sequence[Any]]]) -> HttpResponseBase:
     """The chunks of rows as a download; 400 for a format that is none."""
     wanted = request.GET.get("format", "csv")
     if wanted not in TYPES:
-        return HttpResponse("format: choose csv or json\n", status=400, content_type="text/plain; charset=utf-8")
+        return _refusal(request, ["format: choose csv or json"], 400)
     write = csv_lines if wanted == "csv" else json_lines
     headers = {
         "Content-Disposition": f'attachment; filename="akashml-{name}-{timezone.now():%Y-%m-%d}.{wanted}"',

@@ -104,6 +104,10 @@ async def test_nothing_is_an_empty_list_and_an_unknown_format_is_refused(alice: 
     assert (format_.status_code, format_.text) == (400, "format: choose csv or json\n")
     assert filter_.status_code == 422
     assert filter_.text.startswith("status: ")
+    page = await sync_to_async(lambda: logged_in(alice.user).get("/inferences/export?status=perfect", headers={"accept": "text/html"}))()
+    assert page.status_code == 422
+    assert "This export cannot be made" in page.text
+    assert "status: " in page.text
 
 
 async def test_a_long_history_is_whole_and_takes_no_memory(alice: Registered) -> None:
