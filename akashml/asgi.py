@@ -74,6 +74,8 @@ async def _lifespan(receive: Receive, send: Send) -> None:
                 return
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
+            host.drain()
+            await playground_runs.finish(settings.DRAIN_S)  # the server waits for requests and knows nothing of these
             await host.stop()
             await playground_runs.finish()
             await send({"type": "lifespan.shutdown.complete"})

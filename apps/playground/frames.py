@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -43,6 +44,13 @@ class NewMessage(msgspec.Struct, forbid_unknown_fields=True):
     role: Literal["user", "assistant", "tool"]
     content: str | Annotated[list[TextPart | ImagePart], msgspec.Meta(min_length=1, max_length=MAX_PARTS)]
     tool_call_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
+
+
+class NewMessages(msgspec.Struct, forbid_unknown_fields=True):
+    """To be kept one below the other without asking a model, such as an answer that was edited."""
+
+    messages: Annotated[list[NewMessage], msgspec.Meta(min_length=1, max_length=MAX_NEW_MESSAGES)]
+    parent: UUID | None = None
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -103,9 +111,9 @@ def run_named(text: str) -> UUID | None:
         return None
 
 
-def _check(frame: RunFrame) -> None:
-    """What one field says about another."""
-    for number, message in enumerate(frame.messages):
+def check_messages(messages: Sequence[NewMessage]) -> None:
+    """Raises Refused, which names the field."""
+    for number, message in enumerate(messages):
         place = f"messages[{number}]"
         if (message.role == "tool") != (message.tool_call_id is not None):
             raise Refused(
@@ -116,6 +124,11 @@ def _check(frame: RunFrame) -> None:
         if message.role != "user" and not isinstance(message.content, str):
             what = "the result of a tool" if message.role == "tool" else "an edited answer"
             raise Refused(f"{place}.content: {what} is a text.", code="invalid_request", param=f"{place}.content")
+
+
+def _check(frame: RunFrame) -> None:
+    """What one field says about another."""
+    check_messages(frame.messages)
     ids = [frame.run, *(message.id for message in frame.messages)]
     if len(set(ids)) < len(ids):
         raise Refused("messages: each message needs an id of its own.", code="invalid_request", param="messages")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from django.utils import timezone
 from apps.accounts.models import Account, User
 from apps.playground import conversations
 from apps.playground.errors import Refused, not_found
-from apps.playground.frames import NewMessage, RunFrame
+from apps.playground.frames import NewMessage, NewMessages, RunFrame
 from apps.playground.messages import MAX_MESSAGES, asked_with, chain
 from apps.playground.models import AnswerStatus, Conversation, Message, Role
 from apps.playground.sealing import Body, seal_body
@@ -38,15 +39,11 @@ def prepare(user: User, account: Account, frame: RunFrame, inference_id: UUID, p
         with transaction.atomic():
             return _prepare(user, account, frame, inference_id, process_id)
     except IntegrityError:  # somebody else's message has the id, or the same run was asked for twice at one moment
-        raise Refused("messages: the id of one of them is taken; make another one.", code="id_taken", param="messages") from None
+        raise _id_taken() from None
 
 
 def _prepare(user: User, account: Account, frame: RunFrame, inference_id: UUID, process_id: int) -> Prepared:
-    conversation = (
-        conversations.own(user, account).defer(*conversations.HEAVY).select_for_update(no_key=True).filter(pk=frame.conversation).first()
-    )
-    if conversation is None:
-        raise not_found()
+    conversation = _locked(user, account, frame.conversation)
     there = conversation.messages.filter(pk=frame.run, role=Role.ASSISTANT).first()
     if there is not None:
         return Prepared(there, None)
@@ -54,8 +51,8 @@ def _prepare(user: User, account: Account, frame: RunFrame, inference_id: UUID, 
     if frame.parent is not None and not earlier:
         raise not_found("parent")
     if any(row.status == AnswerStatus.RUNNING for row in earlier):
-        raise Refused("The answer before is not finished yet: stop it first, or wait for its end.", code="still_running", param="parent")
-    rows = [*_new(conversation, frame)]
+        raise _still_running()
+    rows = _new(conversation, frame.parent, frame.messages)
     messages = asked_with([*earlier, *rows], frame.request.system_prompt)
     if not messages:
         raise Refused("messages: write something first.", code="invalid_request", param="messages")
@@ -88,14 +85,49 @@ def _prepare(user: User, account: Account, frame: RunFrame, inference_id: UUID, 
     return Prepared(answer, body)
 
 
-def _new(conversation: Conversation, frame: RunFrame) -> list[Message]:
+def add(user: User, account: Account, identifier: UUID, new: NewMessages) -> None:
+    """Keeps messages that no model is asked with now. Asked for twice, it is done once. Raises Refused, and then has changed nothing."""
+    try:
+        with transaction.atomic():
+            conversation = _locked(user, account, identifier)
+            ids = [message.id for message in new.messages]
+            if conversation.messages.filter(pk__in=ids).count() == len(set(ids)):
+                return
+            above = chain(conversation, new.parent, 1)
+            if new.parent is not None and not above:
+                raise not_found("parent")
+            if any(row.status == AnswerStatus.RUNNING for row in above):
+                raise _still_running()
+            _keep(conversation, _new(conversation, new.parent, new.messages))
+    except IntegrityError:
+        raise _id_taken() from None
+
+
+def _still_running() -> Refused:
+    return Refused("The answer before is not finished yet: stop it first, or wait for its end.", code="still_running", param="parent")
+
+
+def _id_taken() -> Refused:
+    return Refused("messages: the id of one of them is taken; make another one.", code="id_taken", param="messages")
+
+
+def _locked(user: User, account: Account, identifier: UUID) -> Conversation:
+    """Raises Refused."""
+    rows = conversations.own(user, account).defer(*conversations.HEAVY).select_for_update(no_key=True)
+    conversation = rows.filter(pk=identifier).first()
+    if conversation is None:
+        raise not_found()
+    return conversation
+
+
+def _new(conversation: Conversation, parent: UUID | None, messages: Sequence[NewMessage]) -> list[Message]:
     rows: list[Message] = []
-    for message in frame.messages:
+    for message in messages:
         rows.append(
             Message(
                 id=message.id,
                 conversation=conversation,
-                parent=rows[-1].id if rows else frame.parent,
+                parent=rows[-1].id if rows else parent,
                 role=ROLES[message.role],
                 # An answer that was edited ran nowhere: no model said it, and it has no figures.
                 status=AnswerStatus.COMPLETED if message.role == "assistant" else None,

@@ -15,7 +15,7 @@ from apps.playground.running import Run
 
 RUNS = 8  # of an account at a time
 RUNS_A_MINUTE = 60
-FINISH_S = 12.0
+FINISH_S = 12.0  # to keep what they said, once the gateway has ended them
 
 
 class Registry:
@@ -78,11 +78,11 @@ class Registry:
             if identifier in self._runs:
                 self._runs[identifier].stop()
 
-    async def finish(self) -> None:
-        """The process ends, and the gateway has ended its requests: waits until what they said is kept."""
+    async def finish(self, seconds: float = FINISH_S) -> None:
+        """The process ends: waits until what runs has ended and what it said is kept, so long at most."""
         tasks = [run.task for run in self._runs.values()]
         if tasks:
-            await asyncio.wait(tasks, timeout=FINISH_S)
+            await asyncio.wait(tasks, timeout=seconds)
 
 
 registry = Registry()

@@ -18,10 +18,10 @@ from apps.catalog.models import Price
 from apps.catalog.queries import prices_on_offer
 from apps.core.money import usd_per_token_from_pico
 from apps.gateway.openai.fields import bad_field
-from apps.playground import conversations, reading
+from apps.playground import conversations, preparing, reading
 from apps.playground.controls import controls_of
 from apps.playground.errors import Refused
-from apps.playground.frames import MESSAGE_BYTES
+from apps.playground.frames import MESSAGE_BYTES, NewMessages, check_messages
 from apps.playground.messages import MAX_MESSAGES
 from apps.playground.registry import registry
 from apps.playground.sealing import seal
@@ -164,6 +164,13 @@ def _messages(request: HttpRequest, user: User, account: Account, identifier: UU
     return {"messages": reading.above(user, account, identifier, _head(request.GET.get("head", "")), _most(request.GET.get("most", "")))}
 
 
+def _add(request: HttpRequest, user: User, account: Account, identifier: UUID) -> dict[str, Any]:
+    new = _body(request, NewMessages)
+    check_messages(new.messages)
+    preparing.add(user, account, identifier, new)
+    return {}
+
+
 def _head(text: str) -> UUID:
     try:
         return UUID(text)
@@ -181,5 +188,5 @@ def _most(text: str) -> int:
 
 models = address(GET=_models)
 list_or_create = address(GET=_list, POST=_create)
-messages = address(GET=_messages)
+messages = address(GET=_messages, POST=_add)
 conversation = address(GET=_read, PATCH=_change, DELETE=_delete)

@@ -86,7 +86,9 @@ def test_compare_stop_again_edit_and_come_back(customer_page: Page, model: TestM
     # An answer can be edited as well: the model then goes on from the new one.
     answers(page, 1).get_by_role("button", name="Edit answer").click()
     page.get_by_role("textbox", name="Edit answer").fill("Better")
-    page.get_by_role("textbox", name="Edit answer").press("Control+Enter")
+    with page.expect_response(lambda answer: answer.request.method == "POST" and answer.url.endswith("/messages")) as saved:
+        page.get_by_role("textbox", name="Edit answer").press("Control+Enter")
+    assert saved.value.ok  # at once, not with the next run
     expect(answers(page, 1).locator(".answer")).to_have_text("Better")
     expect(answers(page, 1).locator(".stats-line")).to_contain_text("Edited")
     expect(answers(page, 1).locator(".branches")).to_have_text("2/2")
@@ -148,6 +150,12 @@ def test_pictures_tools_and_errors_say_what_to_do(
     expect_finished(page)
     kinds = [part["type"] for part in backend.last.json["messages"][-1]["content"]]
     assert kinds == ["text", "image_url"]
+    # One that is dropped is in the next message; what is no picture is refused by name.
+    page.locator(".bench-main").evaluate(DROP, ["notes.txt", "text/plain"])
+    expect(page.get_by_text("“notes.txt” is not a PNG, JPEG, WebP or GIF picture.")).to_be_visible()
+    page.locator(".bench-main").evaluate(DROP, ["dot.png", "image/png"])
+    expect(page.get_by_role("img", name="Picture 1")).to_be_visible()
+    page.get_by_role("button", name="Remove picture 1").click()
     # The call of a tool is answered by hand.
     expect(answers(page).locator(".tool-call")).to_contain_text("get_weather")
     assert_sound(page, widths=WIDTHS)
@@ -170,10 +178,28 @@ def test_pictures_tools_and_errors_say_what_to_do(
     assert_sound(page, widths=WIDTHS)
 
 
-# A red dot of one pixel, as a clipboard holds it.
-PASTE = """(area) => {
-  const bytes = Uint8Array.from(atob("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="), (c) => c.charCodeAt(0));
+@pytest.mark.timeout(120)
+def test_who_has_no_credit_is_led_to_where_it_is_added(customer_page: Page, site: GatewayProcess, backend: FakeBackend) -> None:
+    page, model = customer_page, offer(site, backend.base_url)
+    open_playground(page, f"?model={model.name}")
+    ask(page, "For nothing?")
+    refused = answers(page).last.get_by_role("alert")
+    expect(refused.get_by_role("link", name="Add credit")).to_have_attribute("href", "/settings/billing")
+    assert_sound(page, widths=WIDTHS)
+    assert not backend.requests
+
+
+# A red dot of one pixel.
+DOT = 'Uint8Array.from(atob("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="), (c) => c.charCodeAt(0))'
+# As a clipboard holds it.
+PASTE = f"""(area) => {{
   const data = new DataTransfer();
-  data.items.add(new File([bytes], "dot.png", { type: "image/png" }));
-  area.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
-}"""
+  data.items.add(new File([{DOT}], "dot.png", {{ type: "image/png" }}));
+  area.dispatchEvent(new ClipboardEvent("paste", {{ clipboardData: data, bubbles: true, cancelable: true }}));
+}}"""
+# As a hand that drags it over the page and lets it go.
+DROP = f"""(place, [name, type]) => {{
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([{DOT}], name, {{ type }}));
+  for (const kind of ["dragover", "drop"]) place.dispatchEvent(new DragEvent(kind, {{ dataTransfer, bubbles: true, cancelable: true }}));
+}}"""

@@ -83,3 +83,46 @@ def test_nobody_edits_answers_of_others(gateway, tab, model, backend):
     assert len(backend.requests) == before
     assert tab.kept(first)["content"] == "one two three four five"
     assert not Message.objects.filter(pk=answer["id"]).exists()
+
+
+def keep(tab: Tab, parent: str | None, *messages: dict):
+    return tab.ask("POST", f"conversations/{tab.conversation}/messages", {"parent": parent, "messages": [*messages]})
+
+
+def test_it_is_kept_at_once_and_asked_with_later(tab, model, backend):
+    first = tab.run(model)
+    parent = tab.rest(first)[-1]["message"]["parent"]
+    answer = edited("six seven")
+    asked_before = len(backend.requests)
+    for _ in range(2):  # a repeated POST keeps it once
+        assert keep(tab, parent, answer).status_code == 200
+    kept = tab.kept(answer["id"])
+    assert (kept["parent"], kept["content"], kept["status"], kept["model"], kept["cost"]) == (parent, "six seven", "completed", "", None)
+    assert len(backend.requests) == asked_before
+    run = run_below(tab, model, answer["id"], [asked("And then?")])
+    assert tab.rest(run)[-1]["type"] == "done"
+    assert [message["content"] for message in backend.last.json["messages"]] == ["Say hello.", "six seven", "And then?"]
+
+
+def test_what_cannot_be_kept_is_refused_in_words(tab, model, gateway, backend):
+    gate = backend.gate("before_chunk:1")
+    first = tab.run(model)
+    tab.until_read()
+    gate.wait_reached(1)
+    running = keep(tab, first, asked("Meanwhile"))
+    assert (running.status_code, running.json()["error"]["code"]) == (400, "still_running")
+    gate.release()
+    parent = tab.rest(first)[-1]["message"]["parent"]
+    for wrong, param in (
+        (edited("x", tool_call_id="call_1"), "messages[0].tool_call_id"),
+        (edited("x", role="system"), "messages[0].role"),
+    ):
+        refused = keep(tab, parent, wrong)
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, param)
+    assert keep(tab, str(uuid4()), edited("x")).json()["error"]["code"] == "parent_not_found"
+    assert keep(tab, parent).json()["error"]["param"] == "messages"
+    with Tab(gateway, new_customer()) as stranger:
+        stranger.conversation = tab.conversation
+        assert keep(stranger, parent, edited("x")).status_code == 404
+        stranger.begin()
+        assert keep(stranger, None, edited("x", id=first)).json()["error"]["code"] == "id_taken"

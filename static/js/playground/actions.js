@@ -1,7 +1,7 @@
 // What people do with messages: send, stop, generate again, edit, go on, choose a branch, answer tools.
 import { toast } from "../toasts.js";
 import { call } from "./api.js";
-import { contentOf, titleOf } from "./store.js";
+import { contentOf, sendable, titleOf } from "./store.js";
 
 const UNSEEN = "(A picture that this model cannot look at.)";
 
@@ -13,6 +13,7 @@ export function actionsOf(app) {
     if (conversation.running.some(({ id }) => starts.some(({ pane }) => pane.head === id))) return false;
     try {
       await keep(app, conversation);
+      await app.saving; // what was edited just before goes along where it could not be saved, and is not sent twice
     } catch (reason) {
       toast("error", reason.message);
       return false;
@@ -81,8 +82,10 @@ export function actionsOf(app) {
 
     edit(pane, message, content) {
       if (message.role === "assistant") {
-        add(pane, message.parent, { role: "assistant", content, model: "", status: "completed" });
-        return app.views.find((one) => one.pane === pane).transcript.redraw();
+        const made = add(pane, message.parent, { role: "assistant", content, model: "", status: "completed" });
+        app.views.find((one) => one.pane === pane).transcript.redraw();
+        app.saving = save(app, app.conversation, made);
+        return app.saving;
       }
       const made = add(pane, message.parent, { role: "user", content });
       return run([{ pane, parent: made.id }]);
@@ -115,6 +118,19 @@ async function keep(app, conversation) {
   history.replaceState(null, "", `?c=${id}`);
   app.rail.touch({ id, title });
   app.rail.show(id);
+}
+
+// Keeps a message that no model is asked with now. Where that fails it goes along with the next run below it.
+async function save(app, conversation, message) {
+  const [parent, unsent] = conversation.unsentAbove(message.id);
+  const messages = unsent.map(sendable);
+  try {
+    await call(`${app.data.conversations}/${conversation.id}/messages`, { method: "POST", body: { parent, messages } });
+  } catch (reason) {
+    return toast("error", `The edited answer is not saved yet: ${reason.message}`);
+  }
+  for (const one of unsent) delete one.unsent;
+  return app.conversation === conversation && app.keeper.panes();
 }
 
 // Where the next question goes: not below an answer that never ran.

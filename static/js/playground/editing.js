@@ -24,7 +24,7 @@ export function editor(message, finish) {
     "form",
     { class: "message-editor", onsubmit: (event) => (event.preventDefault(), send()) },
     area,
-    h("p", { class: "small muted" }, answer ? "The old answer stays, as another branch. The new one is kept with what you ask next." : "The old message and its answers stay, as another branch."),
+    h("p", { class: "small muted" }, answer ? "The old answer stays, as another branch." : "The old message and its answers stay, as another branch."),
     h("div", { class: "button-row end" }, h("button", { class: "button small", type: "button", onclick: () => finish(null) }, "Cancel"), h("button", { class: "button small solid", type: "submit" }, answer ? "Use" : "Send")),
   );
 }

@@ -1,6 +1,8 @@
 // What runs: each answer from its request to its last frame, over connections that come and go.
 //
 // Calls `changed(message, "delta" | "state")` after each frame, and `missed(conversation)` when it has to be read again.
+import { sendable } from "./store.js";
+
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 5_000;
 
@@ -22,7 +24,7 @@ export class Runs {
       run: message.id,
       conversation: conversation.id,
       parent: kept,
-      messages: unsent.map(({ id, role, content, tool_call_id: call }) => ({ id, role, content, ...(call ? { tool_call_id: call } : {}) })),
+      messages: unsent.map(sendable),
       request: { model: pane.model, system_prompt: pane.system_prompt, parameters },
     };
     this.running.set(message.id, { message, unsent, frame, conversation, seq: 0, resumed: false });

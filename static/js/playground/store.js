@@ -129,6 +129,9 @@ export class Conversation {
   }
 }
 
+// A new message as the server takes it.
+export const sendable = ({ id, role, content, tool_call_id: call }) => ({ id, role, content, ...(call ? { tool_call_id: call } : {}) });
+
 export const isRead = ({ content }) => content !== undefined;
 
 // The text of a message's content, whichever of its two shapes it has.
