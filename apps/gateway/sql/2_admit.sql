@@ -15,7 +15,6 @@
 -- what the key may spend in a day and in a month (UTC); `available` is then what is left of that, and `resets_at` when it begins anew.
 --
 -- `keeps` says whether the account keeps prompts and answers (apps/texts); the row is read here anyway.
-DROP FUNCTION IF EXISTS gateway_admit(bigint, uuid[], bigint[], bigint[], bigint[], bigint[], int[], int[], int[], bigint[], bigint[], smallint[], boolean[], boolean);
 CREATE OR REPLACE FUNCTION gateway_admit(
   process bigint, ids uuid[], accounts bigint[], keys bigint[], base_pico bigint[], output_pico bigint[], output_wanted int[],
   output_least int[], tpm_tokens bigint[], models bigint[], prices bigint[], dialects smallint[], streamed boolean[], skip_locked boolean)

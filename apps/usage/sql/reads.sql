@@ -5,7 +5,6 @@
 -- none), the grain of the cells that fill it without a rest, and its moments [since, until). Only the newest hold rows that are not folded yet.
 
 -- Requests and amounts by bucket and group; `grouping` is 'model', 'key', 'status', 'dialect' or '' for all in one.
-DROP FUNCTION IF EXISTS usage_sums(bigint, int[], smallint[], timestamptz[], timestamptz[], text, bigint[], bigint[], smallint[], smallint[]);
 CREATE OR REPLACE FUNCTION usage_sums(account bigint, buckets int[], taken_from int[], grains smallint[], sinces timestamptz[], untils timestamptz[],
   grouping_by text, keys bigint[], models bigint[], statuses smallint[], dialects smallint[])
 RETURNS TABLE (bucket int, of_group bigint, requests bigint, errors bigint, prompt_tokens bigint, cached_tokens bigint, completion_tokens bigint,
@@ -44,7 +43,6 @@ BEGIN
 END $$;
 
 -- Durations by bucket and group: `codes` are those of a histogram (sql/fold.sql), in order, `counts` how many requests each has.
-DROP FUNCTION IF EXISTS usage_durations(bigint, int[], smallint[], timestamptz[], timestamptz[], text, bigint[], bigint[], smallint[], smallint[]);
 CREATE OR REPLACE FUNCTION usage_durations(account bigint, buckets int[], taken_from int[], grains smallint[], sinces timestamptz[], untils timestamptz[],
   grouping_by text, keys bigint[], models bigint[], statuses smallint[], dialects smallint[])
 RETURNS TABLE (bucket int, of_group bigint, codes int[], counts bigint[])
@@ -100,7 +98,6 @@ BEGIN
 END $$;
 
 -- What keys used so far, in the month and on the day (UTC) of `at` (now, if it is NULL), in nano-USD. Keys that were never used are left out.
-DROP FUNCTION IF EXISTS usage_of_keys(bigint[]);
 CREATE OR REPLACE FUNCTION usage_of_keys(keys bigint[], at timestamptz DEFAULT NULL)
 RETURNS TABLE (api_key_id bigint, requests bigint, charged bigint, charged_this_month bigint, charged_today bigint, last_admitted_at timestamptz)
 LANGUAGE plpgsql STABLE AS $$
