@@ -18,7 +18,7 @@ from apps.accounts.allauth_views import ConfirmEmail
 from apps.accounts.profile import profile
 from apps.api.budget import Deliveries, OneBudget, RotateSecret, SendTest
 from apps.api.credits import Credits, Transactions
-from apps.api.inferences import Inference, Inferences
+from apps.api.inferences import Content, Inference, Inferences
 from apps.api.keys import Key, Keys, KeyUsage, RegenerateKey, RevokeKey
 from apps.api.presets import DuplicatePreset, ExportPreset, OnePreset, Presets, PresetVersions, RestorePresetVersion
 from apps.api.usage import Usage
@@ -31,6 +31,7 @@ from apps.dashboard import (
     exports,
     home,
     inference_page,
+    kept_texts,
     keys,
     log_page,
     mail_preview,
@@ -75,6 +76,7 @@ management: list[URLPattern | URLResolver] = [
     *both("api/v1/usage", Usage.as_view(), "api-v1-usage"),
     *both("api/v1/inferences", Inferences.as_view(), "api-v1-inferences"),
     *both("api/v1/inferences/<uuid:inference_id>", Inference.as_view(), "api-v1-inference"),
+    *both("api/v1/inferences/<uuid:inference_id>/content", Content.as_view(), "api-v1-inference-content"),
     *both("api/v1/budget", OneBudget.as_view(), "api-v1-budget"),
     *both("api/v1/budget/rotate-secret", RotateSecret.as_view(), "api-v1-rotate-budget-secret"),
     *both("api/v1/budget/test", SendTest.as_view(), "api-v1-test-budget-webhook"),
@@ -116,6 +118,7 @@ pages: list[URLPattern | URLResolver] = [
     *both("inferences", log_page.inferences, "inferences"),
     *both("inferences/new", log_page.new_inferences, "new-inferences"),
     *both("inferences/<uuid:identifier>", inference_page.inference, "inference"),
+    *both("inferences/<uuid:identifier>/texts/delete", kept_texts.delete_one, "delete-inference-texts"),
     *both("settings/billing", billing.billing, "billing"),
     *both("settings/billing/transactions.csv", transactions.transactions_csv, "transactions-csv"),
     *both("settings/billing/top-up", payments.top_up, "top-up"),
@@ -166,6 +169,8 @@ pages: list[URLPattern | URLResolver] = [
     *both("settings/alerts/webhook/test", alerts.send_test, "send-test-webhook"),
     *both("settings/alerts/webhook/deliveries", alerts.delivery_log, "webhook-deliveries"),
     *both("settings/data", account_data.account_data, "account-data"),
+    *both("settings/data/texts/stop", kept_texts.stop, "stop-keeping-texts"),
+    *both("settings/data/texts/delete", kept_texts.delete_all, "delete-texts"),
     *both("settings/data/export", account_data.download, "export"),
     *both("settings/data/delete", account_data.delete_account, "delete-account"),
     path("admin/", admin.site.urls),

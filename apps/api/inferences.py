@@ -12,14 +12,18 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
+from apps.accounts.models import Account
 from apps.api import usage_query as ask
-from apps.api.management import DEFAULT_LIMIT, MOST, READING, ManagementView, NotFound, answer, bounded, errors
+from apps.api.management import DEFAULT_LIMIT, MOST, READING, ManagementView, NotFound, answer, bounded, errors, operation
 from apps.api.usage_query import DIALECTS, FILTERS, STATUSES, KeyName
 from apps.billing.models import PoolKind
 from apps.core.ids import uuid7_time
 from apps.core.money import usd_from_nano, usd_per_token_from_pico
 from apps.gateway.errors import BadRequest
 from apps.gateway.receipts import receipt
+from apps.texts.actions import delete_one
+from apps.texts.queries import text_of
+from apps.texts.sealing import unseal
 from apps.usage import log
 from apps.usage.log import LogFilters
 from apps.usage.models import Inference as Row
@@ -86,13 +90,26 @@ class PoolPayment(msgspec.Struct):
 
 class InferenceDetail(InferenceInfo, kw_only=True):
     """With the arithmetic of its cost: `lines` add up to `cost`, `payments` to `charged`. `price` is null where its model was
-    deleted. `who_pays` is the rule for such an end. Prompts and answers are not kept."""
+    deleted. `who_pays` is the rule for such an end. Prompts and answers are at `/content`, where the account keeps them."""
 
     price: PriceInfo | None
     lines: list[CostLine]
     payments: list[PoolPayment]
     who_pays: str
     tokens_per_second: float | None
+
+
+class InferenceContent(msgspec.Struct, kw_only=True):
+    """`request` is the body as it was sent; `answer` is JSON too, of a stream the whole answer that it would have been. Both are null where
+    they cannot be decrypted any more. `…_cut`: there was more of it than is kept of one request."""
+
+    inference: UUID
+    request: str | None
+    request_cut: bool
+    answer: str | None
+    answer_cut: bool
+    kept_at: datetime
+    expires_at: datetime
 
 
 class InferenceList(msgspec.Struct):
@@ -175,6 +192,36 @@ class Inference(ManagementView):
                 tokens_per_second=None if found.tokens_per_second is None else round(found.tokens_per_second, 2),
             )
         )  # fmt: skip
+
+
+class Content(ManagementView):
+    @operation("usage", "retrieve_inference_content", "Retrieve prompt and answer", InferenceContent, reads=True)
+    def get(self, request: Request, inference_id: UUID) -> HttpResponse:
+        """Of accounts that chose to keep them, for as many days as they chose. 404 where nothing is kept."""
+        return answer(_content(request.auth.account, inference_id))
+
+    @operation("usage", "delete_inference_content", "Delete prompt and answer", InferenceContent)
+    def delete(self, request: Request, inference_id: UUID) -> HttpResponse:
+        """The figures of the inference stay. The answer is the content as it was."""
+        last = _content(request.auth.account, inference_id)
+        delete_one(request.auth.account.pk, inference_id)
+        return answer(last)
+
+
+def _content(account: Account, inference_id: UUID) -> InferenceContent:
+    row = text_of(account.pk, inference_id)
+    if row is None:
+        raise NotFound(f"Of the inference {inference_id} no prompt and answer are kept.", code="content_not_kept")
+    text = unseal(row.sealed)
+    return InferenceContent(
+        inference=row.pk,
+        request=text.request if text else None,
+        request_cut=bool(text and text.request_cut),
+        answer=text.answer if text else None,
+        answer_cut=bool(text and text.answer_cut),
+        kept_at=row.kept_at,
+        expires_at=row.expires_at,
+    )
 
 
 def _cursor(text: str | None) -> UUID | None:

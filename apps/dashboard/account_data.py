@@ -16,7 +16,7 @@ from django.utils import timezone
 from apps.accounts.access import acting_account, current_user
 from apps.api_keys.queries import usable_keys_of
 from apps.billing import credits
-from apps.dashboard import closing
+from apps.dashboard import closing, kept_texts
 from apps.dashboard.export import export
 
 
@@ -38,7 +38,12 @@ class DeletionForm(forms.Form):
 
 @login_required
 def account_data(request: HttpRequest) -> HttpResponse:
-    return render(request, "settings/data.html")
+    """Posting it chooses for how long prompts and answers are kept."""
+    form = kept_texts.KeepForm(request.POST) if request.method == "POST" else None
+    if form is not None and kept_texts.save(request, form):
+        return redirect("account-data")
+    context = kept_texts.context(acting_account(request), current_user(request), form)
+    return render(request, "settings/data.html", context, status=422 if form is not None else 200)
 
 
 @login_required

@@ -25,10 +25,12 @@ from apps.dashboard.models import ModelRequest
 from apps.playground.conversations import own
 from apps.playground.exporting import conversation_line, message_line, messages_of
 from apps.presets.models import Preset, PresetVersion
+from apps.texts.queries import texts_of
 from apps.usage.models import Inference
 
 PAGE = 500  # rows
-PAGE_OF_MESSAGES = 10  # which may have images of many megabytes
+TEXTS = ("messages", "kept_texts")
+PAGE_OF_TEXTS = 10  # which may have images of many megabytes
 encoder = DjangoJSONEncoder(ensure_ascii=False)
 SECTIONS: tuple[tuple[str, Callable[[User, Account], Any]], ...] = (
     ("user", own_rows.user_section),
@@ -54,6 +56,7 @@ async def export(user: User, account: Account) -> AsyncIterator[bytes]:
         ("presets", Preset.objects.filter(account=account), own_rows.preset_line),
         ("preset_versions", PresetVersion.objects.filter(preset__account=account).select_related("preset"), own_rows.preset_version_line),
         ("conversations", own(user, account), conversation_line),
+        ("kept_texts", texts_of(account.pk), own_rows.kept_text_line),
         ("messages", messages_of(user, account), message_line),
         ("model_requests", ModelRequest.objects.filter(account=account), own_rows.model_request_line),
         ("budget_alerts", Alert.objects.filter(account=account), money.alert_line),
@@ -68,7 +71,7 @@ async def export(user: User, account: Account) -> AsyncIterator[bytes]:
     for name, rows, line in lists:
         yield _member(name) + b"["
         first = True
-        async for page in _pages(rows, PAGE_OF_MESSAGES if name == "messages" else PAGE):
+        async for page in _pages(rows, PAGE_OF_TEXTS if name in TEXTS else PAGE):
             lines = b",\n".join(_json(line(row)) for row in page)
             yield lines if first else b",\n" + lines
             first = False

@@ -16,6 +16,8 @@ from apps.billing.receipts import FIELDS, details_of
 from apps.core.money import usd_from_nano, usd_or_none
 from apps.dashboard.models import ModelRequest
 from apps.presets.models import Content, Preset, PresetVersion
+from apps.texts.models import KeptText
+from apps.texts.sealing import unseal
 from apps.usage.models import Dialect, Inference, Status
 
 
@@ -40,6 +42,7 @@ def account_section(user: User, account: Account) -> dict[str, Any]:
         "name": account.name,
         "status": AccountStatus(account.status).name.lower(),
         "time_zone": account.time_zone,
+        "keep_days": account.keep_days,
         "billing_details": model_to_dict(details_of(account), FIELDS),
         "created_at": account.created_at,
     }
@@ -89,6 +92,19 @@ def preset_version_line(row: PresetVersion) -> dict[str, Any]:
 
 def _content(row: Content) -> dict[str, Any]:
     return {"model": row.model, "parameters": row.fields, "system_prompt": row.system_prompt}
+
+
+def kept_text_line(row: KeptText) -> dict[str, Any]:
+    text = unseal(row.sealed)
+    return {
+        "inference": row.pk,
+        "request": text.request if text else None,
+        "request_cut": text.request_cut if text else None,
+        "answer": text.answer if text else None,
+        "answer_cut": text.answer_cut if text else None,
+        "kept_at": row.kept_at,
+        "expires_at": row.expires_at,
+    }
 
 
 def inference_line(row: Inference, names: dict[int, str], last4: dict[int, str]) -> dict[str, Any]:

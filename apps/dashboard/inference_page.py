@@ -13,9 +13,11 @@ from django.views.decorators.http import require_safe
 
 from apps.accounts.access import acting_account
 from apps.accounts.models import Account
+from apps.accounts.viewing import viewing_of
 from apps.core import figures
 from apps.dashboard.bill import BillLine, bill_of, price_words
 from apps.dashboard.log_rows import Row
+from apps.dashboard.said import conversation_of
 from apps.gateway.receipts import InferenceReceipt, receipt
 
 # Of the drawing of a request's time, which the page stretches.
@@ -95,9 +97,12 @@ def detail_of(account: Account, identifier: UUID) -> Detail | None:
 @login_required
 @require_safe
 def inference(request: HttpRequest, identifier: UUID) -> HttpResponse:
-    detail = detail_of(acting_account(request), identifier)
+    account = acting_account(request)
+    detail = detail_of(account, identifier)
     if detail is None:
         raise Http404
     if "HX-Request" in request.headers:
-        return render(request, "dashboard/_inference_panel.html", {"detail": detail})
-    return render(request, "dashboard/inference.html", {"detail": detail})
+        return render(request, "dashboard/_inference_panel.html", {"detail": detail, "keeps": account.keep_days is not None})
+    # What people wrote is theirs: whoever looks at a customer's pages does not see it.
+    said = None if viewing_of(request) else conversation_of(account.pk, identifier)
+    return render(request, "dashboard/inference.html", {"detail": detail, "said": said, "keeps": account.keep_days is not None})

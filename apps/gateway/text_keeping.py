@@ -60,11 +60,13 @@ class Said:
 
     def stream(self, frames: bytes) -> None:
         """Whole events, as the client gets them."""
-        if self.answer_cut or self._transcript.size + len(frames) > MOST_BYTES:
-            self.answer_cut = True
+        if self.answer_cut:
             return
         try:
             for payload in self._splitter.feed(frames):
+                if self._transcript.size + len(payload) > MOST_BYTES:
+                    self.answer_cut = True
+                    return
                 self._transcript.feed(payload)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, EventTooLarge):
             self.answer_cut = True
