@@ -62,7 +62,7 @@ def questions(account: int, now: datetime) -> dict[str, Callable[[], object]]:
         "a year by day": lambda: figures.series(account, year, Bucket.DAY),
         "percentiles, 30 days by day": lambda: figures.durations(account, month, Bucket.DAY),
         "percentiles, a year by week": lambda: figures.durations(account, year, Bucket.WEEK),
-        "30 days compared": lambda: figures.comparison(account, month),
+        "30 days compared": lambda: figures.together(account, [(month, None), (month.before, None)]),
         "forecast": lambda: figures.forecast(account, ZONE, now),
         "newest inferences": lambda: log.page(account),
         "a page half a year back": lambda: log.page(account, before=deep),

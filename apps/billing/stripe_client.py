@@ -78,13 +78,6 @@ def card(card_id: str) -> Card:
     return card_of(found)
 
 
-def cards_of(customer: str) -> list[Card]:
-    """What is attached to the customer, the newest first."""
-    with _translated():
-        listed = _client().v1.customers.payment_methods.list(customer, {"type": "card", "limit": PAGE})
-        return [card_of(found) for found in listed.auto_paging_iter()]
-
-
 def detach_card(card_id: str) -> None:
     """Nothing happens where it is not attached any more."""
     try:

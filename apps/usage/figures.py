@@ -1,4 +1,4 @@
-"""Figures of an account's usage over a range of time: sums, series, durations, comparison, forecast.
+"""Figures of an account's usage over a range of time: sums, series, durations, forecast.
 
 Everything is read from the sums of the log and what is not folded into them yet (sql/reads.sql), so it is exact to the last request that
 has ended; a request counts when it ended, which is when it was charged. Amounts are nano-USD, durations milliseconds.
@@ -102,15 +102,6 @@ class Series(Generic[Point]):
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """A range and the one before it (Range.before)."""
-
-    now: Sums
-    before: Sums
-    range_before: Range
-
-
-@dataclass(frozen=True, slots=True)
 class Forecast:
     """What the current month of the zone will have cost when it ends: what it has so far and, for the time that is left, the pace of the
     last seven days. `expected` is None when there is less than a day to judge by. `days` are those of the month, to its end, and
@@ -171,11 +162,6 @@ def durations(account_id: int, of: Range, bucket: Bucket, group: Group = Group.N
     return durations_together(account_id, [(of, bucket)], group, filters)[0]
 
 
-def duration(account_id: int, of: Range, filters: Filters = ALL) -> Durations:
-    """Percentiles over the whole range."""
-    return durations_together(account_id, [(of, None)], Group.NONE, filters)[0].whole
-
-
 def durations_together(
     account_id: int, asked: Sequence[Asked], group: Group = Group.NONE, filters: Filters = ALL
 ) -> list[Series[Durations]]:
@@ -204,12 +190,6 @@ def durations_together(
             )
         )
     return found
-
-
-def comparison(account_id: int, of: Range, filters: Filters = ALL) -> Comparison:
-    """The range and the one before it."""
-    now, before = together(account_id, [(of, None), (of.before, None)], Group.NONE, filters)
-    return Comparison(now.whole, before.whole, of.before)
 
 
 def forecast(account_id: int, zone: ZoneInfo, now: datetime) -> Forecast:

@@ -5,7 +5,7 @@ The log is in the order of its ids, which is that of the requests' arrival: time
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,6 @@ from apps.usage.models import Inference
 
 # Rows of the account that one page may look through: a filter that hardly anything passes takes several pages, none of them long.
 LOOKED_THROUGH = 20_000
-CHUNK = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +71,6 @@ def page(
     read = f"SELECT * FROM usage_inference WHERE {where} ORDER BY id DESC LIMIT %s"  # noqa: S608  of our own texts
     found = list(Inference.objects.raw(read, [*values, limit + 1]))
     return LogPage(found[:limit], found[limit - 1].id) if len(found) > limit else LogPage(found, floor)
-
-
-def everything(account_id: int, filters: LogFilters = EVERYTHING, chunk: int = CHUNK) -> Iterator[Inference]:
-    """All of the account's requests that pass, newest first, `chunk` of them in memory at a time. In the order in which they arrived,
-    so that what arrives meanwhile is left out."""
-    before: UUID | None = None
-    while True:
-        found = page(account_id, filters, chunk, before)
-        yield from found.rows
-        if found.next is None:
-            return
-        before = found.next
 
 
 def one(account_id: int, identifier: UUID) -> Inference | None:

@@ -102,6 +102,10 @@ class Shop:
         assert payment.pool_id is not None
         return payer, payment
 
+    def attached_cards(self, customer: str) -> list[str]:
+        """What Stripe has of them."""
+        return [card.id for card in stripe_client._client().v1.customers.payment_methods.list(customer, {"type": "card"}).data]
+
     def charge_of(self, intent_id: str | None) -> str:
         charges = self.simulator.books()["charges"]
         [charge] = [one["id"] for one in charges if one["payment_intent"] == intent_id and one["status"] == "succeeded"]

@@ -40,7 +40,7 @@ def test_the_export_has_it_and_closing_forgets_it(shop: Shop) -> None:
     assert not BillingDetails.objects.filter(account=account).exists()
     assert not PaymentMethod.objects.filter(account=account, removed_at=None).exists()
     cards.forget_removed()
-    assert cards.stripe_client.cards_of(customer) == []
+    assert shop.attached_cards(customer) == []
     assert Receipt.objects.filter(payment=payment).exists()
 
 

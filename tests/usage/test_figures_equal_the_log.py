@@ -14,8 +14,6 @@ from apps.usage.figures import (
     Filters,
     Group,
     Sums,
-    comparison,
-    duration,
     durations,
     durations_together,
     forecast,
@@ -128,9 +126,10 @@ def test_groups_and_filters(log: Database) -> None:
     assert total(account, span, filters) == by_hand(log, account, span.start, span.end, condition)
     assert total(account, span, filters).requests > 0
     assert totals(log.account(), span, Group.MODEL) == {}
-    compared = comparison(account, Range(utc(2025, 5, 2), utc(2025, 5, 3), ZoneInfo("UTC")))
-    assert compared.now == by_hand(log, account, utc(2025, 5, 2), utc(2025, 5, 3))
-    assert compared.before == by_hand(log, account, utc(2025, 5, 1), utc(2025, 5, 2))
+    day = Range(utc(2025, 5, 2), utc(2025, 5, 3), ZoneInfo("UTC"))
+    now, before = together(account, [(day, None), (day.before, None)])
+    assert now.whole == by_hand(log, account, utc(2025, 5, 2), utc(2025, 5, 3))
+    assert before.whole == by_hand(log, account, utc(2025, 5, 1), utc(2025, 5, 2))
 
 
 @pytest.mark.parametrize("steps", ["none", "one", "many", "one, and again"])
@@ -190,7 +189,7 @@ def test_several_series_in_one_question_are_those_of_each(log: Database) -> None
                 assert measured == durations(account, of, bucket, group)
             else:
                 assert sums.totals == totals(account, of, group)
-                assert measured.whole == duration(account, of)
+                assert measured.whole == durations_together(account, [(of, None)])[0].whole
     assert found[1].whole.requests == found[3].whole.requests == 50
 
 

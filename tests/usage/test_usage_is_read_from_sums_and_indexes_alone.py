@@ -38,7 +38,7 @@ FROM_SUMS: dict[str, Callable[[], object]] = {
     "series by model": lambda: figures.series(ACCOUNT, MONTH, Bucket.DAY, Group.MODEL),
     "series by key, filtered": lambda: figures.series(ACCOUNT, MONTH, Bucket.DAY, Group.KEY, Filters(models=[1], statuses=[1, 2])),
     "a year": lambda: figures.series(ACCOUNT, YEAR, Bucket.WEEK),
-    "comparison": lambda: figures.comparison(ACCOUNT, MONTH),
+    "a month and the one before": lambda: figures.together(ACCOUNT, [(MONTH, None), (MONTH.before, None)]),
     "forecast": lambda: figures.forecast(ACCOUNT, ZONE, NOW),
     "keys": lambda: usage_of_keys([KEY]),
     "days of a key": lambda: days_of_key(KEY, (NOW - timedelta(days=30)).date()),

@@ -17,7 +17,6 @@ class CountTokensRequest(Prompt, kw_only=True):
 
 
 _decoder = msgspec.json.Decoder(CountTokensRequest)
-_decode_parts = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
 
 
 @dataclass(frozen=True, slots=True)
