@@ -69,7 +69,7 @@ def sent_until_it_stands_still(backend: FakeBackend) -> int:
 
 def test_a_client_that_does_not_read_holds_its_backend_back(doors: Doors, customer: Customer) -> None:
     """Backpressure: what the backend could send at once is more than all the buffers between it and the client take."""
-    size, count = 100_000, 300
+    size, count = 100_000, 600
     unread = httpx.HTTPTransport(socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 256 * 1024)])
     with FakeBackend(send_buffer=256 * 1024) as backend, httpx.Client(transport=unread, timeout=30) as client:
         backend.reply(chunks=["x" * size] * count)
@@ -77,7 +77,7 @@ def test_a_client_that_does_not_read_holds_its_backend_back(doors: Doors, custom
         with client.stream("POST", doors.slow.url + CHAT, json=chat(model, stream=True), headers=bearer(customer)) as response:
             pieces = response.iter_raw()
             next(pieces)
-            assert sent_until_it_stands_still(backend) < size * count / 2
+            assert sent_until_it_stands_still(backend) < size * count * 2 / 3
             assert sum(map(len, pieces)) > size * (count - 1)  # and goes on when the client does
         [row] = customer.settled()
         assert row.status == Status.COMPLETED

@@ -70,7 +70,7 @@ def test_a_stranger_is_refused_before_the_body_is_read(impatient: Doors) -> None
 def test_an_answer_that_nobody_reads_ends_and_pays_for_what_was_generated(door: str, impatient: Doors, customer: Customer) -> None:
     process: GatewayProcess = getattr(impatient, door)
     unread = httpx.HTTPTransport(socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 256 * 1024)])
-    count = 300  # of 100 kB: more than all the buffers between the backend and the client take
+    count = 600  # of 100 kB: more than all the buffers between the backend and the client take
     with FakeBackend(send_buffer=256 * 1024) as backend, httpx.Client(transport=unread, timeout=60) as client:
         backend.reply(chunks=["x" * 100_000] * count)
         model = offer(impatient.both, backend.base_url).name

@@ -24,7 +24,7 @@ READERS = 8
 MB = 2**20
 # For each there lie in the process what it has read from the backend (256 kB and a packet), the frames made of it, and their way out.
 MOST_EACH = 4 * MB
-CHUNKS, CHUNK = 160, 100_000  # 16 MB: more than all the buffers between a backend and a client take
+CHUNKS, CHUNK = 320, 100_000  # 32 MB: more than all the buffers between a backend and a client take
 
 
 @pytest.fixture
