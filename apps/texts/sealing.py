@@ -35,8 +35,3 @@ def unseal(sealed: str) -> Text | None:
     except Undecryptable as error:
         log.error("kept texts: %s", error)
         return None
-
-
-def sealed_anew(sealed: str) -> str:
-    """The same under the current SECRET_KEY. Raises Undecryptable."""
-    return encrypt(decrypt(sealed, PURPOSE), PURPOSE)
