@@ -41,6 +41,19 @@ def test_a_visitor_chooses_a_model(visitor: Page) -> None:
     assert_sound(visitor)
 
 
+def test_a_phone_shows_every_fact_of_a_model_however_long_its_name(visitor: Page) -> None:
+    made = new_model("http://127.0.0.1:9/v1", prices={"input": "0.1234", "output": "0.5", "cached_input": "0.0375"}, context_length=131_072, supported_features=["chat", "tools", "vision"])  # fmt: skip
+    name = f"pocket-{made.id}/{'a-very-long-name-' * 6}end"
+    Model.objects.filter(pk=made.id).update(public_id=name)
+    wait_for(lambda: visitor.request.get(f"/models/{name}").ok, 3 * FRESH_S, "a fresh price list")
+    visitor.set_viewport_size({"width": 390, "height": 844})
+    visitor.goto(f"/models?q=pocket-{made.id}&input=image&max_input=0.2")
+    row = visitor.get_by_role("row", name=re.compile("pocket"))
+    for fact in ("131,072", "$0.1234", "$0.500", "$0.0375", "Tools", "Vision", re.compile("name-end$")):
+        expect(row.get_by_text(fact).first).to_be_in_viewport(ratio=1)
+    assert_sound(visitor)
+
+
 def test_prices_and_the_form_for_requests(visitor: Page, watch: Watch) -> None:
     watch.allow("422")
     visitor.goto("/pricing")

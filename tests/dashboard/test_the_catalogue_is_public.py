@@ -77,6 +77,12 @@ def test_all_are_listed_with_their_prices(word: str, small: TestModel, large: Te
         ({"context": "131072"}, ["large"]),
         ({"max_price": "0.10"}, ["small"]),
         ({"max_price": "$0.09"}, []),
+        ({"max_input": "0.05"}, ["small"]),
+        ({"max_input": "$0.04"}, []),
+        ({"max_input": "1.30", "max_price": "0.10"}, ["small"]),
+        ({"input": "image"}, ["large"]),
+        ({"input": "text"}, ["large", "small"]),
+        ({"input": ["text", "image"]}, ["large"]),
         ({"sort": "input"}, ["small", "large"]),
         ({"sort": "context"}, ["large", "small"]),
         ({"sort": "newest"}, ["large", "small"]),
@@ -92,6 +98,9 @@ def test_it_is_narrowed_and_sorted(word: str, small: TestModel, large: TestModel
         ({"max_price": "cheap"}, "Write dollars per million tokens"),
         ({"max_price": "-1"}, "Write dollars per million tokens"),
         ({"max_price": "1e999999"}, "Write dollars per million tokens"),
+        ({"max_input": "cheap"}, "Write dollars per million tokens"),
+        ({"input": "smell"}, "Select a valid choice"),
+        ({"feature": "flying"}, "Select a valid choice"),
         ({"context": "7"}, "Select a valid choice"),
         ({"sort": "<script>"}, "Select a valid choice"),
     ],
@@ -109,6 +118,20 @@ def test_what_makes_no_sense_is_named_and_narrows_nothing(
 @pytest.mark.parametrize("query", ["q=%00", "feature=nothing", "compare=%00", "compare=" + "a," * 5000, "q=" + "x" * 9000])
 def test_no_address_does_harm(query: str) -> None:
     assert Client().get(f"/models?{query}").status_code == 200
+
+
+def test_inputs_to_choose_from_are_those_that_models_take(word: str, small: TestModel, large: TestModel) -> None:
+    scent = f"scent-{uuid4().hex[:8]}"
+    assert f'name="input" value="{scent}"' not in Client().get("/models").text
+    _model(word, "nose", "1", "2", 8_192, ["chat"], input_modalities=["text", scent])
+    _model(word, "silent", "1", "2", 8_192, ["chat"], input_modalities=[])
+    landing._last = None
+    text = Client().get("/models", {"input": scent}).text
+    assert f'name="input" value="{scent}" checked' in text
+    assert 'name="input" value="image">Images' in text
+    assert shown(word, input=scent) == ["nose"]
+    assert "silent" in shown(word, input="text")  # a model that says nothing else takes text
+    Model.objects.filter(public_id__startswith=f"{word}/", public_id__regex="nose|silent").update(is_active=False)
 
 
 def test_htmx_gets_the_list_alone(word: str, small: TestModel) -> None:

@@ -41,8 +41,8 @@ def models(request: HttpRequest) -> HttpResponse:
     side_by_side = compared(request.GET.getlist("compare"), prices)
     if len(side_by_side) > 1:
         return public_page(request, "dashboard/catalogue/compare.html", _comparison(side_by_side), fresh_s=FRESH_S)
-    filters = CatalogueFilters(request.GET)
-    context = {"form": filters, "prices": filters.narrowed(prices), "total": len(prices), "names": FEATURE_NAMES}
+    filters = CatalogueFilters(request.GET, prices)
+    context = {"form": filters, "prices": filters.narrowed(), "total": len(prices), "names": FEATURE_NAMES}
     context |= {"lonely": "compare" in request.GET, "most_compared": MOST_COMPARED}
     if request.headers.get("HX-Request"):
         response = render(request, "dashboard/catalogue/_list.html", context)
