@@ -40,7 +40,7 @@ class OnceForm(ReasonForm):
     """`token` names the deed: it is made with the page."""
 
     token = forms.UUIDField(widget=forms.HiddenInput)
-    usd = UsdField(label="Amount")
+    usd = UsdField(label="Amount in USD")
     field_order: Any = ("usd",)
 
     def __init__(self, *args: Any, **options: Any) -> None:

@@ -18,7 +18,7 @@ from apps.staff.models import Incident, Job
 
 @admin.register(Incident)
 class IncidentAdmin(ReadOnly, BigTable):
-    list_display = ("opened_at", "closed_at", "kind", "subject", "text")
+    list_display = ("opened_at", "text", "closed_at", "kind")
     list_filter = ("kind",)
     search_help_text = "What it is about, exactly."
 
