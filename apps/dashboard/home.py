@@ -10,7 +10,7 @@ from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.access import acting_account, current_user
-from apps.accounts.models import Account
+from apps.accounts.models import Account, AccountStatus
 from apps.accounts.viewing import viewing_of
 from apps.api_keys.actions import create_key
 from apps.api_keys.models import ApiKey
@@ -102,7 +102,13 @@ def overview(request: HttpRequest, account: Account) -> HttpResponse:
     zone = zone_of(request)
     seen = overview_of(account, zone)
     resumable = viewing_of(request) is None and is_unfinished(account)
-    context = {"seen": seen, "last": LogPage(seen.inferences, "", None), "zone": zone.key, "resumable": resumable}
+    context = {
+        "seen": seen,
+        "last": LogPage(seen.inferences, "", None),
+        "zone": zone.key,
+        "resumable": resumable,
+        "suspended": account.status == AccountStatus.SUSPENDED,
+    }
     return render(request, "dashboard/overview.html", context)
 
 

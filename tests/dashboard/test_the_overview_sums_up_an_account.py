@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.accounts.actions import Registered
+from apps.accounts.models import Account, AccountStatus
 from apps.api_keys.actions import create_key
 from apps.billing.credits import grant_credit
 from apps.billing.models import PoolKind
@@ -125,3 +126,12 @@ def test_what_the_platform_serves_is_told_as_the_probes_found_it() -> None:
 def test_a_spark_shows_a_course_or_nothing() -> None:
     assert spark([]).points == spark([5]).points == spark([0, 0, 0]).points == ""
     assert spark([0, 10, 5]).points == "0.0,26.0 36.0,2.0 72.0,14.0"
+
+
+def test_a_suspension_is_said_first(client: Client, alice: Registered) -> None:
+    assert "suspended" not in plain(client.get("/dashboard").text)
+    Account.objects.filter(pk=alice.account.pk).update(status=AccountStatus.SUSPENDED)
+    page = client.get("/dashboard").text
+    said = page.index("Your account is suspended.")
+    assert page.index("<h1>Dashboard</h1>") < said < page.index("Balance and spend")
+    assert 'href="/settings/billing">See on the billing page' in page[said:]
