@@ -107,7 +107,9 @@ async function show(id, link) {
   panel.dataset.shown = id;
   panel.hidden = false;
   panel.setAttribute("aria-busy", "true");
-  await window.htmx.ajax("GET", link.getAttribute("href"), { target: panel, swap: "innerHTML" });
+  // With the panel as its source it waits for no other request of the page, and one row after the other asks for the last alone.
+  await window.htmx.ajax("GET", link.getAttribute("href"), { source: panel, target: panel, swap: "innerHTML" });
+  if (panel.dataset.shown !== id) return;
   panel.removeAttribute("aria-busy");
   panel.querySelector("[data-panel-title]")?.focus({ preventScroll: true });
 }
