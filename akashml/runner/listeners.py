@@ -12,6 +12,9 @@ def bind(port: int, address: str = "127.0.0.1") -> socket.socket:
     listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections inherit it. uvicorn takes a handed listener for a Unix socket and would leave Nagle's algorithm on: what follows the
+        # first frames of a stream would wait for the client's acknowledgement, 40 ms.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.bind((address, port))
         listener.listen(BACKLOG)
     except OSError:
