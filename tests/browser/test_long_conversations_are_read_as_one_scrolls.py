@@ -3,6 +3,7 @@ the code of the request holds all of it."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -26,12 +27,13 @@ def test_up_to_its_beginning(customer_page: Page, member: Registered) -> None:
     page = customer_page
     conversation, ids = keep_conversation(member.user, member.account, TEXTS, ["org/gone"])
     other = [uuid4(), uuid4()]
+    later = timezone.now() + timedelta(
+        minutes=1
+    )  # than those of the conversation, which are a millisecond apart: branches go by their time
     for number, (pk, role, status) in enumerate(((other[0], Role.USER, None), (other[1], Role.ASSISTANT, AnswerStatus.COMPLETED))):
         parent = ids[-3] if number == 0 else other[0]
         body = seal_body(Body(Raw(b'"Another branch %d"' % number)))
-        Message(
-            id=pk, conversation_id=conversation, parent=parent, role=role, status=status, sealed_body=body, created_at=timezone.now()
-        ).save()
+        Message(id=pk, conversation_id=conversation, parent=parent, role=role, status=status, sealed_body=body, created_at=later).save()
     open_playground(page, f"?c={conversation}")
     shown = pane(page).locator(".message :is(.you, .answer)")
     expect(shown.last).to_have_text(TEXTS[-1])
