@@ -60,8 +60,12 @@ class Link:
                     prepare_threshold=0,
                     **ENDS,
                 )
-                await self._connection.execute(self._setup, prepare=False)
+                async with asyncio.timeout(ANSWER_S):
+                    await self._connection.execute(self._setup, prepare=False)
                 self._statements.clear()
+            except TimeoutError:
+                await self.close()
+                raise Unavailable("Postgres took a connection and does not answer") from None
             except psycopg.Error as error:
                 await self.close()
                 raise Unavailable(f"Postgres cannot be reached ({_first_line(error)})") from None

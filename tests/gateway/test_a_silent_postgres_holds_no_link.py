@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from apps.core.batching import Unavailable
 from apps.gateway import database
 from apps.gateway.database import Link, OutcomeUnknown
 from apps.gateway.prepared import Prepared
@@ -40,3 +41,18 @@ def test_the_link_is_given_up_and_made_anew(way: str, monkeypatch: pytest.Monkey
             await link.close()
 
     asyncio.run(run())
+
+
+def test_so_is_one_that_takes_a_connection_and_says_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "ANSWER_S", 0.3)
+    monkeypatch.setattr(database, "SESSION", "SELECT pg_sleep(20)")
+
+    async def run() -> None:
+        link = Link("silent")
+        try:
+            with pytest.raises(Unavailable, match="does not answer"):
+                await link.rows("SELECT 1", ())
+        finally:
+            await link.close()
+
+    asyncio.run(asyncio.wait_for(run(), 30))
