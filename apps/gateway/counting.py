@@ -56,7 +56,7 @@ def _take(gateway: Gateway, key: KeyEntry) -> None:
     assert key.id is not None, "whoever has no key counts nothing"
     if wait_s := gateway.counts.take(key.id):
         raise RateLimited(
-            f"This API key allows {gateway.counts.per_minute} counts of tokens a minute. Try again in {wait_s} s.",
+            f"This API key allows {gateway.counts.most} counts of tokens a minute. Try again in {wait_s} s.",
             code="count_limit_exceeded",
             headers=[(b"retry-after", b"%d" % wait_s)],
         )

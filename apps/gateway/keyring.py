@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import math
-import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
 from apps.api_keys import minting
 from apps.core.batching import Batcher
 from apps.core.batching import Unavailable as LinkUnavailable
+from apps.gateway.allowance import Allowance
 from apps.gateway.database import Link, OutcomeUnknown
 from apps.gateway.errors import RateLimited, Unauthorized, Unavailable
 
@@ -20,7 +19,6 @@ REMEMBERED = 100_000
 # Wrong keys an address may try at once, and how many more it earns a second.
 GUESSES = 30
 GUESSES_PER_S = 0.5
-MAX_ADDRESSES = 10_000
 PATIENCE_S = 5.0
 
 LOOK_UP = "SELECT digest, id, account_id FROM api_keys_apikey WHERE digest = ANY (%s::bytea[])"
@@ -37,15 +35,14 @@ class KeyEntry:
 
 
 class Throttle:
-    """A bucket of guesses for each address: what wrong keys cost."""
+    """What wrong keys cost: each address has GUESSES."""
 
     def __init__(self) -> None:
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # guesses left, as of when
+        self.guesses = Allowance[str](GUESSES, GUESSES_PER_S)
 
     def wait_s(self, address: str) -> int:
         """0, or the seconds until this address may try another unknown key."""
-        left = self._left(_household(address))
-        return 0 if left >= 1 else math.ceil((1 - left) / GUESSES_PER_S)
+        return self.guesses.wait_s(_household(address))
 
     def check(self, address: str) -> None:
         """Raises RateLimited while this address may not try another unknown key."""
@@ -55,15 +52,7 @@ class Throttle:
             )
 
     def wrong(self, address: str) -> None:
-        household = _household(address)
-        self._buckets[household] = (self._left(household) - 1, time.monotonic())
-        self._buckets.move_to_end(household)
-        while len(self._buckets) > MAX_ADDRESSES:
-            self._buckets.popitem(last=False)
-
-    def _left(self, household: str) -> float:
-        left, since = self._buckets.get(household, (GUESSES, 0.0))
-        return min(GUESSES, left + (time.monotonic() - since) * GUESSES_PER_S)
+        self.guesses.use(_household(address))
 
 
 def _household(address: str) -> str:

@@ -52,7 +52,7 @@ class Gateway:
         self.balancer = Balancer()
         self.http = HttpClient(guard=lambda ip: refuse_private_address(ip, settings.ALLOW_PRIVATE_BACKENDS))
         self.tokenizers = Tokenizers(self.http)
-        self.counts = Allowance(settings.COUNT_TOKENS_RPM)
+        self.counts = Allowance[int](settings.COUNT_TOKENS_RPM, settings.COUNT_TOKENS_RPM / 60)
         self.housekeeping = Housekeeping(lambda: self.lease.process_id, self.replay)
         self.tracing: Tracing | None = None
         self.started = False

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from apps.catalog.snapshot import BackendEntry
 from apps.gateway import balancer as module
 from apps.gateway.balancer import ERRORS_TO_EJECT, FIRST_PAUSE_S, LONGEST_PAUSE_S, Balancer
+from tests.gateway.clock import Clock, standing
 
 ENTRY = BackendEntry(1, "http://one/v1", "", "m", 1, None, 5.0, 5.0, 5.0, None)
 
@@ -20,18 +21,9 @@ def backends(*weights: int, **fields: object) -> list[BackendEntry]:
     return [replace(ENTRY, id=number, weight=weight, **fields) for number, weight in enumerate(weights, 1)]  # type: ignore[arg-type]
 
 
-class Clock:
-    now = 1_000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(module, "time", clock)
-    return clock
+    return standing(monkeypatch, module)
 
 
 def fail(balancer: Balancer, backend: BackendEntry, others: list[BackendEntry], times: int = ERRORS_TO_EJECT) -> None:

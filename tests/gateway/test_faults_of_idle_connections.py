@@ -10,20 +10,13 @@ from apps.gateway import http_client as module
 from apps.gateway.http_client import KEEP_IDLE_S, Address, HttpClient
 from apps.gateway.http_exchange import Exchange
 from tests.fakes import FakeBackend
+from tests.gateway.clock import standing
 
 pytest_plugins = ["tests.fakes.fixtures"]
 
 
-class Clock:
-    now = 1_000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 async def test_idle_connections_are_used_again_and_old_ones_are_closed(backend: FakeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock()
-    monkeypatch.setattr(module, "time", clock)
+    clock = standing(monkeypatch, module)
     client = HttpClient(guard=lambda ip: None)
     address = Address.of(backend.base_url)
     body = b'{"messages":[]}'

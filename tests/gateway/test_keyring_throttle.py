@@ -8,23 +8,16 @@ import pytest
 
 from apps.api_keys import minting
 from apps.core.batching import Unavailable as LinkUnavailable
-from apps.gateway import keyring as module
+from apps.gateway import allowance as module
+from apps.gateway.allowance import MOST_REMEMBERED
 from apps.gateway.errors import RateLimited, Unauthorized, Unavailable
-from apps.gateway.keyring import GUESSES, GUESSES_PER_S, MAX_ADDRESSES, KeyEntry, Keyring, Throttle
-
-
-class Clock:
-    now = 1_000.0
-
-    def monotonic(self) -> float:
-        return self.now
+from apps.gateway.keyring import GUESSES, GUESSES_PER_S, KeyEntry, Keyring, Throttle
+from tests.gateway.clock import Clock, standing
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(module, "time", clock)
-    return clock
+    return standing(monkeypatch, module)
 
 
 class Database:
@@ -167,9 +160,9 @@ def test_memory_is_bounded_by_forgetting_the_address_that_guessed_longest_ago(cl
     throttle = Throttle()
     for _ in range(GUESSES):
         throttle.wrong("first")
-    for number in range(MAX_ADDRESSES - 1):
+    for number in range(MOST_REMEMBERED - 1):
         throttle.wrong(str(number))
     assert throttle.wait_s("first") > 0
     throttle.wrong("one more")
     assert throttle.wait_s("first") == 0
-    assert len(throttle._buckets) == MAX_ADDRESSES
+    assert len(throttle.guesses) == MOST_REMEMBERED
