@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from apps.accounts.models import Account
 from apps.api import usage_query as ask
 from apps.api.management import DEFAULT_LIMIT, MOST, READING, ManagementView, NotFound, answer, bounded, errors, operation
-from apps.api.usage_query import DIALECTS, FILTERS, STATUSES, KeyName
+from apps.api.usage_query import FILTERS, KeyName
 from apps.billing.models import PoolKind
 from apps.core.ids import uuid7_time
 from apps.core.money import usd_from_nano, usd_per_token_from_pico
@@ -27,9 +27,7 @@ from apps.texts.sealing import unseal
 from apps.usage import log
 from apps.usage.log import LogFilters
 from apps.usage.models import Inference as Row
-
-STATUS_NAMES = {int(number): name for name, number in STATUSES.items()}
-DIALECT_NAMES = {int(number): name for name, number in DIALECTS.items()}
+from apps.usage.public_fields import inference_fields
 
 
 class InferenceInfo(msgspec.Struct, kw_only=True):
@@ -236,26 +234,4 @@ def _cursor(text: str | None) -> UUID | None:
 
 
 def _fields(row: Row, model: str | None, keys: dict[int, KeyName]) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "created_at": uuid7_time(row.id),
-        "settled_at": row.settled_at,
-        "model": model,
-        "key": keys.get(row.api_key_id or 0),
-        "dialect": DIALECT_NAMES[row.dialect],
-        "streaming": row.streamed,
-        "status": STATUS_NAMES[row.status],
-        "http_status": row.http_status,
-        "finish_reason": row.finish_reason,
-        "error_code": row.error_code,
-        "input_tokens": row.prompt_tokens,
-        "cached_input_tokens": row.cached_tokens,
-        "output_tokens": row.completion_tokens,
-        "reasoning_tokens": row.reasoning_tokens,
-        "estimated": row.estimated,
-        "cost": usd_from_nano(row.cost),
-        "charged": usd_from_nano(row.charged),
-        "queue_ms": row.queue_ms,
-        "first_token_ms": row.first_token_ms,
-        "total_ms": row.total_ms,
-    }
+    return {**inference_fields(row), "created_at": uuid7_time(row.id), "model": model, "key": keys.get(row.api_key_id or 0)}

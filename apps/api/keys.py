@@ -26,9 +26,10 @@ from apps.api.management import (
 )
 from apps.api_keys import actions
 from apps.api_keys.models import ApiKey, Scope, State
+from apps.api_keys.public_fields import key_fields
 from apps.api_keys.queries import IDLE, current_minutes, keys_in_state
 from apps.core.moments import moment_from_iso
-from apps.core.money import nano_from_usd, usd_from_nano, usd_or_none
+from apps.core.money import nano_from_usd, usd_from_nano
 from apps.gateway.errors import BadRequest
 from apps.usage.queries import KeyInUse, in_use
 
@@ -41,7 +42,6 @@ Moment = Annotated[str, msgspec.Meta(max_length=64, extra_json_schema={"format":
 Dollars = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 ScopeName = Literal["inference", "management"]
 SCOPES: dict[ScopeName, Scope] = {"inference": Scope.INFERENCE, "management": Scope.MANAGEMENT}
-SCOPE_NAMES = {scope: name for name, scope in SCOPES.items()}
 
 
 class NewKey(msgspec.Struct, forbid_unknown_fields=True):
@@ -271,23 +271,10 @@ def with_secret(row: ApiKey, key: str) -> KeyWithSecret:
 
 
 def _fields(used: KeyInUse) -> dict[str, Any]:
-    row = used.key
     return {
-        "id": row.pk,
-        "name": row.name,
-        "last4": row.last4,
-        "scope": SCOPE_NAMES[Scope(row.scope)],
+        **key_fields(used.key),
         "status": used.state.value,
-        "rpm": row.rpm,
-        "tpm": row.tpm,
-        "max_concurrent": row.max_concurrent,
-        "spend_limit_day": usd_or_none(row.spend_limit_day),
-        "spend_limit_month": usd_or_none(row.spend_limit_month),
-        "expires_at": row.expires_at,
-        "created_at": row.created_at,
-        "revoked_at": row.revoked_at,
         "last_used_at": used.last_used_at,
-        "replaces": row.replaces_id,
         "requests": used.usage.requests,
         "spent": usd_from_nano(used.usage.charged),
         "spent_this_month": usd_from_nano(used.usage.charged_this_month),

@@ -15,10 +15,10 @@ from rest_framework.request import Request
 from apps.api import usage_query as ask
 from apps.api.management import READING, ManagementView, answer, errors, one_of
 from apps.api.usage_query import DIALECTS, FILTERS, STATUSES, KeyName
-from apps.core.money import usd_from_nano
 from apps.gateway.errors import BadRequest
 from apps.usage import figures
 from apps.usage.figures import Durations, Filters, Group, Sums
+from apps.usage.public_fields import amounts
 from apps.usage.ranges import Bucket
 
 
@@ -143,13 +143,4 @@ def _tenth(value: float | None) -> float | None:
 
 
 def _fields(sums: Sums) -> dict[str, Any]:
-    return {
-        "requests": sums.requests,
-        "errors": sums.errors,
-        "input_tokens": sums.prompt_tokens,
-        "cached_input_tokens": sums.cached_tokens,
-        "output_tokens": sums.completion_tokens,
-        "reasoning_tokens": sums.reasoning_tokens,
-        "cost": usd_from_nano(sums.cost),
-        "charged": usd_from_nano(sums.charged),
-    }
+    return {"requests": sums.requests, "errors": sums.errors, **amounts(sums)}

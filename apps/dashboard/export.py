@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Account, User
 from apps.api_keys.models import ApiKey
+from apps.api_keys.public_fields import key_fields
 from apps.billing.models import Book, CreditPool, LedgerTransaction, Notice, Payment, PaymentMethod, Posting
 from apps.budgets.models import Alert, Delivery
 from apps.catalog.models import Model
@@ -52,7 +53,7 @@ async def export(user: User, account: Account) -> AsyncIterator[bytes]:
     last4 = await sync_to_async(lambda: dict(ApiKey.objects.filter(account=account).values_list("pk", "last4")))()
     postings = Prefetch("postings", Posting.objects.filter(book=Book.POOL), to_attr="pool_postings")
     lists: tuple[tuple[str, QuerySet[Any], Callable[[Any], dict[str, Any]]], ...] = (
-        ("api_keys", ApiKey.objects.filter(account=account), own_rows.key_line),
+        ("api_keys", ApiKey.objects.filter(account=account), key_fields),
         ("presets", Preset.objects.filter(account=account), own_rows.preset_line),
         ("preset_versions", PresetVersion.objects.filter(preset__account=account).select_related("preset"), own_rows.preset_version_line),
         ("conversations", own(user, account), conversation_line),

@@ -11,14 +11,13 @@ from django.forms.models import model_to_dict
 from apps.accounts.models import Account, AccountStatus, User
 from apps.accounts.queries import sessions_of
 from apps.accounts.user_agents import describe
-from apps.api_keys.models import ApiKey, Scope
 from apps.billing.receipts import FIELDS, details_of
-from apps.core.money import usd_from_nano, usd_or_none
 from apps.dashboard.models import ModelRequest
 from apps.presets.models import Content, Preset, PresetVersion
 from apps.texts.models import KeptText
 from apps.texts.sealing import unseal
-from apps.usage.models import Dialect, Inference, Status
+from apps.usage.models import Inference
+from apps.usage.public_fields import inference_fields
 
 
 def user_section(user: User, account: Account) -> dict[str, Any]:
@@ -53,24 +52,6 @@ def sessions_section(user: User, account: Account) -> list[dict[str, Any]]:
         {"device": describe(one.user_agent), "address": one.address, "created_at": one.created_at, "last_seen_at": one.last_seen_at}
         for one in sessions_of(user)
     ]
-
-
-def key_line(row: ApiKey) -> dict[str, Any]:
-    return {
-        "id": row.pk,
-        "name": row.name,
-        "last4": row.last4,
-        "scope": Scope(row.scope).name.lower(),
-        "rpm": row.rpm,
-        "tpm": row.tpm,
-        "max_concurrent": row.max_concurrent,
-        "spend_limit_day": usd_or_none(row.spend_limit_day),
-        "spend_limit_month": usd_or_none(row.spend_limit_month),
-        "expires_at": row.expires_at,
-        "revoked_at": row.revoked_at,
-        "replaces": row.replaces_id,
-        "created_at": row.created_at,
-    }
 
 
 def preset_line(row: Preset) -> dict[str, Any]:
@@ -109,27 +90,10 @@ def kept_text_line(row: KeptText) -> dict[str, Any]:
 
 def inference_line(row: Inference, names: dict[int, str], last4: dict[int, str]) -> dict[str, Any]:
     return {
-        "id": row.pk,
+        **inference_fields(row),
         "model": names.get(row.model_id),
         "key_last4": last4.get(row.api_key_id) if row.api_key_id else None,
-        "dialect": Dialect(row.dialect).name.lower(),
-        "status": Status(row.status).name.lower(),
-        "streaming": row.streamed,
-        "http_status": row.http_status,
-        "finish_reason": row.finish_reason,
-        "error_code": row.error_code,
-        "input_tokens": row.prompt_tokens,
-        "cached_input_tokens": row.cached_tokens,
-        "output_tokens": row.completion_tokens,
-        "reasoning_tokens": row.reasoning_tokens,
-        "estimated": row.estimated,
-        "cost": usd_from_nano(row.cost),
-        "charged": usd_from_nano(row.charged),
-        "queue_ms": row.queue_ms,
-        "first_token_ms": row.first_token_ms,
-        "total_ms": row.total_ms,
         "created_at": row.admitted_at,
-        "settled_at": row.settled_at,
     }
 
 
