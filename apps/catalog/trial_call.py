@@ -77,16 +77,20 @@ async def _call(client: httpx.AsyncClient, backend: Backend) -> tuple[bool, str]
         async with asyncio.timeout(CALL_S):
             answer = await _ask(client, backend)
     except Refused as error:
-        said = f"refuses: {error}"
-        key = backend.api_key  # which some repeat
-        return False, (said.replace(key, "(hidden)") if key else said)[:300]
+        return False, _hidden(f"refuses: {error}", backend)[:300]
     except (json.JSONDecodeError, UnicodeDecodeError, TypeError, KeyError, AttributeError):
         return False, "answers with something that is no completion"
     except Exception as error:
         if (words := trouble(error, CALL_S)) is None:
             raise
         return False, words
+    answer.text = _hidden(answer.text, backend)  # before it is cut
     return answer.first_token_s is not None, answer.in_words()
+
+
+def _hidden(said: str, backend: Backend) -> str:
+    """Without the backend's key, which some repeat."""
+    return said.replace(backend.api_key, "(hidden)") if backend.api_key else said
 
 
 async def _ask(client: httpx.AsyncClient, backend: Backend) -> Answer:

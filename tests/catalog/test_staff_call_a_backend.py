@@ -46,6 +46,8 @@ def test_a_backend_that_does_not_stream_and_one_that_thinks_answer_too(backend: 
     assert "says “Let me see”" in call(backend.base_url)[1]
     backend.default = Reply(text="x" * 500)
     assert f"says “{'x' * trial_call.SHOWN}…”" in call(backend.base_url)[1]
+    backend.default = Reply(chunks=["You sent ", KEY[:5], KEY[5:], "x" * 500])
+    assert "says “You sent (hidden)xxx" in call(backend.base_url)[1]
 
 
 @pytest.mark.parametrize(
