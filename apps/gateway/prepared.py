@@ -16,6 +16,9 @@ from psycopg.adapt import Transformer
 from psycopg.pq.abc import PGconn, PGresult
 
 BINARY = pq.Format.BINARY
+# So often whoever waits looks for itself. uvloop tells a reader once of a socket that is in an error, as after a reset, and then never
+# again, though words of the server may stand before the end that it has not told of.
+LOOK_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ async def _result(pgconn: PGconn) -> PGresult:
     loop = asyncio.get_running_loop()
     done: asyncio.Future[PGresult] = loop.create_future()
     results: list[PGresult] = []
+    timer: asyncio.TimerHandle | None = None
     socket, waiting = pgconn.socket, True
     unsent = pgconn.flush() != 0
 
@@ -54,6 +58,8 @@ async def _result(pgconn: PGconn) -> PGresult:
         nonlocal waiting
         if waiting:
             waiting = False
+            if timer is not None:
+                timer.cancel()
             loop.remove_reader(socket)
             loop.remove_writer(socket)
 
@@ -78,12 +84,19 @@ async def _result(pgconn: PGconn) -> PGresult:
         except psycopg.Error as error:
             fail(error)
 
+    def look() -> None:
+        nonlocal timer
+        readable()
+        if waiting:
+            timer = loop.call_later(LOOK_S, look)
+
     def fail(error: psycopg.Error) -> None:
         stop()
         if not done.done():
             done.set_exception(error)
 
     loop.add_reader(socket, readable)
+    timer = loop.call_later(LOOK_S, look)
     if unsent:
         loop.add_writer(socket, writable)
     try:

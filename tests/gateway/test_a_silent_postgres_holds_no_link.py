@@ -6,7 +6,10 @@ import asyncio
 import os
 import signal
 
+import psutil
 import pytest
+import uvloop
+from psycopg.pq import TransactionStatus
 
 from apps.core.batching import Unavailable
 from apps.gateway import database
@@ -56,3 +59,29 @@ def test_so_is_one_that_takes_a_connection_and_says_no_more(monkeypatch: pytest.
             await link.close()
 
     asyncio.run(asyncio.wait_for(run(), 30))
+
+
+def test_so_is_one_that_says_goodbye_before_it_has_read_what_it_was_asked() -> None:
+    """Its socket is then in an error: uvloop shows what came before once, and forgets whoever waits for more without a word."""
+
+    async def run() -> None:
+        link = Link("leaving")
+        try:
+            assert await link.batch(ONE, ()) == [(1, 0)]
+            [(pid,)] = await link.rows("SELECT pg_backend_pid()", ())
+            connection = await link.open()
+            os.kill(pid, signal.SIGSTOP)
+            os.kill(pid, signal.SIGTERM)  # seen first when it goes on
+            asked = asyncio.create_task(link.batch(ONE, ()))
+            while connection.pgconn.transaction_status != TransactionStatus.ACTIVE:  # noqa: ASYNC110  nobody tells
+                await asyncio.sleep(0)
+            backend = psutil.Process(pid)
+            os.kill(pid, signal.SIGCONT)
+            backend.wait(30)  # the loop is busy meanwhile, and finds the words and the error at the same time
+            with pytest.raises(OutcomeUnknown, match="administrator"):
+                await asyncio.wait_for(asked, database.ANSWER_S - 5)  # long before it would be given up for its silence
+            assert await link.batch(ONE, ()) == [(1, 0)]
+        finally:
+            await link.close()
+
+    uvloop.run(run())
